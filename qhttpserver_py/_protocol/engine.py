@@ -1,0 +1,199 @@
+"""The small interface both protocol engines fill, and the records that cross it.
+
+Strategy: an engine turns bytes into events and replies into bytes. It knows no
+socket, no Qt, no clock of its own and no user code. It never raises for a
+peer's fault: it reports a ``Refusal``. Misuse by our own layers raises.
+
+Contract, in the order of use:
+
+1. ``receive_data`` takes what the socket had and returns events, oldest first.
+2. The connection walks the events and answers each ``Message`` by ``send_*``.
+   Over HTTP/1 only one message is answered at a time, in order: that is the
+   connection's duty, and ``interleaves`` tells it.
+3. ``data_to_send`` returns all bytes queued since the last call, joined.
+4. When ``should_close`` is true and everything is written, the connection
+   closes, lingering if ``linger`` is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+Header = tuple[bytes, bytes]
+Headers = Sequence[Header]
+
+
+class Limits:
+    """What a peer may do, shared by a server and all its engines and changed in place.
+
+    Sizes are bytes; a negative number means no limit, as in QHttpServerConfiguration.
+    """
+
+    __slots__ = (
+        "body_size",
+        "field_count",
+        "field_size",
+        "header_size",
+        "keep_alive",
+        "persistent_tail",
+        "url_size",
+    )
+
+    def __init__(self) -> None:
+        self.url_size = 65536
+        self.header_size = 65536
+        self.field_size = 49152
+        self.field_count = 128
+        self.body_size = 33554432
+        self.keep_alive = 15
+        self.persistent_tail = b""
+        self.set_keep_alive(15)
+
+    def set_keep_alive(self, seconds: int) -> None:
+        """Change the keep-alive timeout that HTTP/1 replies advertise, in seconds."""
+        self.keep_alive = seconds
+        self.persistent_tail = b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n\r\n" % seconds
+
+
+class Message:
+    """A request: its head, and its body as far as it has arrived.
+
+    An HTTP/1 engine may hand the *same* complete body-less message out again when the peer
+    repeats itself byte for byte, so nobody changes a complete message; ``path`` and ``route``
+    are caches that depend on the message alone (and on the router's generation).
+    """
+
+    __slots__ = (
+        "authority",
+        "body",
+        "complete",
+        "expects_continue",
+        "headers",
+        "method",
+        "path",
+        "pieces",
+        "raw",
+        "route",
+        "scheme",
+        "stream_id",
+        "streaming",
+        "target",
+        "trailers",
+        "version",
+        "websocket",
+    )
+
+    def __init__(self, stream_id: int, method: str, target: bytes, version: int, headers: list[Header]) -> None:
+        self.stream_id = stream_id
+        self.method = method  # the token as sent, case kept
+        self.target = target  # HTTP/1: the request target as sent; HTTP/2: :path
+        self.version = version  # 10, 11 or 20
+        self.headers = headers  # names lower-case, values trimmed, order and duplicates kept
+        self.body = b""  # the whole body once complete, unless streaming
+        self.trailers: list[Header] = []
+        self.complete = False
+        self.expects_continue = False
+        self.websocket = False  # asks for a WebSocket upgrade (RFC 6455 4.1), HTTP/1 only
+        self.scheme = b""  # of an absolute-form target or :scheme; empty if unsaid
+        self.authority = b""  # Host, absolute-form authority or :authority
+        self.raw = b""  # head as received, kept for an upgrade only
+        self.streaming = False  # set by the connection at the head event: body goes to pieces
+        self.pieces: list[bytes] = []  # streaming only: body bytes not yet fetched
+        self.path: str | None = None  # percent-decoded path, filled by the router
+        self.route: object = None  # (generation, method-independent match), filled by the router
+
+
+class Refusal:
+    """The peer broke a rule or a limit; ``refuse()`` answers it, in turn."""
+
+    __slots__ = ("detail", "status", "stream_id")
+
+    def __init__(self, stream_id: int, status: int, detail: str) -> None:
+        self.stream_id = stream_id
+        self.status = status  # 400, 408, 413, 414, 431, 501, 505; 0 where there is nothing to answer
+        self.detail = detail  # one line for the log
+
+
+class Reset:
+    """The peer gave one stream up (HTTP/2 RST_STREAM); its reply is cancelled."""
+
+    __slots__ = ("stream_id",)
+
+    def __init__(self, stream_id: int) -> None:
+        self.stream_id = stream_id
+
+
+Event = Message | Refusal | Reset
+
+
+class Engine(Protocol):
+    """What the connection needs of HTTP/1 or HTTP/2."""
+
+    interleaves: bool
+    """Whether several messages may be answered at once, in any order (HTTP/2)."""
+    should_close: bool
+    """Close once everything queued is written. Set by the engine, never reset."""
+    linger: bool
+    """The peer may still be sending: shut down our side, drain, then close (RFC 9112 9.6)."""
+    partial: int
+    """0: between messages. 1: a head is incomplete. 2: a body is incomplete."""
+    body_limit: Callable[[Message], int]
+    """Asked once per message with a body, with the head known: its limit in bytes, negative for none."""
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """Take bytes from the peer; return what they complete.
+
+        A message with a body that is not all here yet is returned twice: with ``complete``
+        false when its head is known, and again when it is complete. In between it is returned
+        after each arrival only if ``streaming`` was set; its new body bytes are in ``pieces``.
+        """
+        ...
+
+    def receive_eof(self) -> list[Event]:
+        """The peer will send no more (half-close)."""
+        ...
+
+    def send_continue(self, stream_id: int) -> None:
+        """Queue ``100 Continue``."""
+        ...
+
+    def send_response(self, stream_id: int, status: int, headers: Headers, body: bytes) -> None:
+        """Queue a whole reply. *headers* are the response's own; framing fields are the engine's."""
+        ...
+
+    def send_headers(self, stream_id: int, status: int, headers: Headers, length: int | None) -> None:
+        """Queue the head of a reply whose body follows in chunks, *length* bytes in all if known."""
+        ...
+
+    def send_chunk(self, stream_id: int, data: bytes) -> None:
+        """Queue a piece of body."""
+        ...
+
+    def end_stream(self, stream_id: int, trailers: Headers = ()) -> None:
+        """End a reply begun by ``send_headers``."""
+        ...
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Queue the answer to a refusal."""
+        ...
+
+    def abort(self, stream_id: int) -> None:
+        """A begun reply cannot be completed: reset the stream (HTTP/2) or want an abrupt close (HTTP/1)."""
+        ...
+
+    def consumed(self, stream_id: int, size: int) -> None:
+        """*size* bytes of a streaming message's pieces were used up: the peer may send more."""
+        ...
+
+    def backlog(self, stream_id: int) -> int:
+        """Bytes of this reply held back by flow control."""
+        ...
+
+    def data_to_send(self) -> bytes:
+        """Everything queued, joined, once."""
+        ...
+
+    def close(self) -> None:
+        """No new requests: announce it (GOAWAY) and close when replies in flight are done."""
+        ...
