@@ -1,0 +1,147 @@
+"""QHttpServerWebSocketUpgradeResponse: what a verifier says to a WebSocket handshake."""
+
+from __future__ import annotations
+
+from enum import Enum
+from operator import index
+from typing import SupportsIndex, overload
+
+from PySide6.QtCore import QByteArray
+
+BytesLike = QByteArray | bytes | bytearray | memoryview
+
+_INT32_MAX = 2**31 - 1
+
+
+class ResponseType(Enum):
+    """The three verdicts.
+
+    Qt: QHttpServerWebSocketUpgradeResponse::ResponseType.
+    """
+
+    Accept = 0
+    Deny = 1
+    PassToNext = 2
+
+
+class QHttpServerWebSocketUpgradeResponse:
+    """The verdict of a verifier; made by ``accept()``, ``deny()`` and ``passToNext()``, or as a copy.
+
+    A value: not bound to a thread.
+
+    Qt: QHttpServerWebSocketUpgradeResponse.
+    """
+
+    __slots__ = ("_message", "_status", "_type")
+
+    ResponseType = ResponseType
+
+    def __init__(self, other: QHttpServerWebSocketUpgradeResponse, /) -> None:
+        """Make a copy of *other*."""
+        _checked(other)
+        self._type, self._status, self._message = other._type, other._status, other._message
+
+    @classmethod
+    def _make(
+        cls, verdict: ResponseType, status: int = 403, message: bytes = b"Forbidden"
+    ) -> QHttpServerWebSocketUpgradeResponse:
+        response = cls.__new__(cls)
+        response._type, response._status, response._message = verdict, status, message
+        return response
+
+    @staticmethod
+    def accept() -> QHttpServerWebSocketUpgradeResponse:
+        """Let the handshake go on.
+
+        Qt: QHttpServerWebSocketUpgradeResponse::accept.
+        """
+        return QHttpServerWebSocketUpgradeResponse._make(ResponseType.Accept)
+
+    @overload
+    @staticmethod
+    def deny() -> QHttpServerWebSocketUpgradeResponse: ...
+    @overload
+    @staticmethod
+    def deny(status: SupportsIndex, message: BytesLike | str, /) -> QHttpServerWebSocketUpgradeResponse: ...
+    @staticmethod
+    def deny(
+        status: SupportsIndex = 403, message: BytesLike | str | None = None, /
+    ) -> QHttpServerWebSocketUpgradeResponse:
+        """Refuse the handshake with an HTTP *status* and a *message* for the client.
+
+        Without arguments 403 and ``Forbidden``. Give both or none. Raises TypeError for other types,
+        OverflowError for a status beyond 32 bits.
+
+        Qt: QHttpServerWebSocketUpgradeResponse::deny; a str message is not in Qt.
+        """
+        if message is None:
+            if status != 403:
+                raise TypeError("deny() takes no argument or two: a status and a message")
+            return QHttpServerWebSocketUpgradeResponse._make(ResponseType.Deny)
+        number = index(status)
+        if not -_INT32_MAX - 1 <= number <= _INT32_MAX:
+            raise OverflowError(f"status {number} does not fit into 32 bits")
+        return QHttpServerWebSocketUpgradeResponse._make(ResponseType.Deny, number, _to_bytes(message))
+
+    @staticmethod
+    def passToNext() -> QHttpServerWebSocketUpgradeResponse:
+        """Leave the verdict to the next verifier; where there is none the missing handler answers.
+
+        Qt: QHttpServerWebSocketUpgradeResponse::passToNext.
+        """
+        return QHttpServerWebSocketUpgradeResponse._make(ResponseType.PassToNext)
+
+    def type(self) -> ResponseType:
+        """Return the verdict.
+
+        Qt: QHttpServerWebSocketUpgradeResponse::type.
+        """
+        return self._type
+
+    def denyStatus(self) -> int:
+        """Return the HTTP status of a refusal; 403, and of no meaning, for other verdicts.
+
+        Qt: QHttpServerWebSocketUpgradeResponse::denyStatus.
+        """
+        return self._status
+
+    def denyMessage(self) -> QByteArray:
+        """Return the message of a refusal; ``Forbidden``, and of no meaning, for other verdicts.
+
+        Qt: QHttpServerWebSocketUpgradeResponse::denyMessage.
+        """
+        return QByteArray(self._message)
+
+    def swap(self, other: QHttpServerWebSocketUpgradeResponse, /) -> None:
+        """Exchange contents with *other*.
+
+        Qt: QHttpServerWebSocketUpgradeResponse::swap.
+        """
+        _checked(other)
+        self._type, other._type = other._type, self._type
+        self._status, other._status = other._status, self._status
+        self._message, other._message = other._message, self._message
+
+    def __copy__(self) -> QHttpServerWebSocketUpgradeResponse:
+        return QHttpServerWebSocketUpgradeResponse(self)
+
+    def __repr__(self) -> str:
+        if self._type is ResponseType.Deny:
+            return f"QHttpServerWebSocketUpgradeResponse.deny({self._status}, {self._message!r})"
+        name = "accept" if self._type is ResponseType.Accept else "passToNext"
+        return f"QHttpServerWebSocketUpgradeResponse.{name}()"
+
+
+def _checked(other: object) -> None:
+    if not isinstance(other, QHttpServerWebSocketUpgradeResponse):
+        raise TypeError(f"expected a QHttpServerWebSocketUpgradeResponse, not {type(other).__name__}")
+
+
+def _to_bytes(message: object) -> bytes:
+    if isinstance(message, str):
+        return message.encode()
+    if isinstance(message, QByteArray):
+        return message.data()
+    if isinstance(message, (bytes, bytearray, memoryview)):
+        return bytes(message)
+    raise TypeError(f"expected bytes, QByteArray or str as message, not {type(message).__name__}")
