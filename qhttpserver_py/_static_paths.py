@@ -1,0 +1,90 @@
+"""From a request target to a path below a directory, or to nothing.
+
+Pure and strict: whatever could mean different things to a browser, to Python and to the operating
+system is refused instead of cleaned up. ``inside`` is the second lock: it looks at the resolved path.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from unicodedata import category
+from urllib.parse import quote, unquote_to_bytes
+
+# Device names that Windows finds in every directory, whatever their extension.
+_WINDOWS_DEVICE = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?:[ .:].*)?", re.IGNORECASE
+)
+_WINDOWS_ILLEGAL = frozenset('<>:"|?*')
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def target_path(target: str) -> str:
+    """Return the path of a request *target* as sent: no scheme and authority, query or fragment."""
+    if not target.startswith("/"):
+        _, found, rest = target.partition("://")
+        _, slash, path = rest.partition("/")
+        target = slash + path if found else ""
+    return target.partition("#")[0].partition("?")[0]
+
+
+def target_query(target: str) -> str:
+    """Return the query of a request *target* with its question mark, empty if there is none."""
+    _, mark, query = target.partition("#")[0].partition("?")
+    return mark + query
+
+
+def split_path(raw: str, *, windows: bool = os.name == "nt") -> list[str] | None:
+    """Return the decoded segments of a path as sent, or None if it must not be looked up.
+
+    A last segment ``""`` stands for a trailing slash. Decoding happens once. Refused are: paths that
+    are not UTF-8, empty segments, ``.`` and ``..``, slashes and backslashes that were encoded (and
+    backslashes that were not), control characters, drive letters, and on Windows its reserved names,
+    streams and trailing dots or blanks.
+    """
+    if not raw.startswith("/"):
+        return None
+    segments: list[str] = []
+    pieces = raw[1:].split("/")
+    for index, piece in enumerate(pieces):
+        try:
+            segment = unquote_to_bytes(piece.encode("latin-1")).decode("utf-8")
+        except UnicodeError:
+            return None
+        is_trailing_slash = not segment and index == len(pieces) - 1
+        if not is_trailing_slash and not is_plain_name(segment, windows=windows):
+            return None
+        segments.append(segment)
+    return segments
+
+
+def is_plain_name(name: str, *, windows: bool = os.name == "nt") -> bool:
+    """Tell whether *name* is one segment that means the same to everybody and nothing special to anybody."""
+    if name in {"", ".", ".."} or "/" in name or "\\" in name or _DRIVE.match(name):
+        return False
+    if not name.isprintable() and any(category(char) in {"Cc", "Cs"} for char in name):
+        return False
+    if not windows:
+        return True
+    return not (
+        name[-1] in ". " or _WINDOWS_DEVICE.fullmatch(name) or any(char in _WINDOWS_ILLEGAL for char in name)
+    )
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether *name* is a dot file; ``.well-known`` (RFC 8615) is meant to be seen."""
+    return name.startswith(".") and name != ".well-known"
+
+
+def inside(root: str, path: str) -> bool:
+    """Tell whether the resolved *path* is the resolved *root* or lies below it."""
+    root, path = os.path.normcase(root), os.path.normcase(path)
+    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
+
+
+def join_url(segments: list[str]) -> str:
+    """Return *segments* as an absolute URL path, encoded.
+
+    It never starts with two slashes, which a browser would read as another host.
+    """
+    return "/" + "/".join(quote(segment, safe="") for segment in segments)
