@@ -1,0 +1,217 @@
+"""How a connection ends: politely, lingering, in time, or at once.
+
+Base of ``Connection``: the state of the socket's end and the deadlines. A refusing reply must
+reach a peer that is still sending, so its close lingers (RFC 9112 9.6): our side is shut, what
+comes is thrown away for a while, then the socket is closed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from qhttpserver_py import _socket
+from qhttpserver_py._protocol.engine import Refusal
+
+if TYPE_CHECKING:
+    from PySide6.QtNetwork import QLocalSocket, QTcpSocket
+
+    from qhttpserver_py._core import ServerCore
+    from qhttpserver_py._exchange import Exchange
+    from qhttpserver_py._protocol.engine import Engine
+    from qhttpserver_py.qhttpserverrequest import Peer
+
+LINGER = 2.0
+"""How long a refused peer may go on sending before the socket is closed, in seconds."""
+
+GRACE = 15.0
+"""How long a peer may take to read the last bytes of a connection that closes, in seconds."""
+
+
+class Closing:
+    """The end of a connection; see the module's first lines."""
+
+    __slots__ = (
+        "__weakref__",
+        "_busy",
+        "_dispatching",
+        "_exchanges",
+        "_first",
+        "_held",
+        "_queue",
+        "_taken_at",
+        "_unwritten",
+        "active_at",
+        "closing",
+        "closing_at",
+        "core",
+        "drops_input",
+        "engine",
+        "head_since",
+        "host",
+        "peer",
+        "socket",
+    )
+
+    engine: Engine
+
+    def __init__(self, core: ServerCore, socket: QTcpSocket | QLocalSocket, host: str | None, peer: Peer) -> None:
+        self.core = core
+        self.socket: Any = socket
+        self.host = host
+        self.peer = peer
+        self._queue: deque[Any] = deque()  # events that wait for their turn
+        self._exchanges: dict[int, Exchange] = {}
+        self._busy = False  # HTTP/1: a message was dispatched and its reply is not complete
+        self._dispatching = 0  # stream whose handler is on the stack
+        self._held = 0  # why we do not read, as bits
+        self._first: bytes | None = b""  # bytes received before the protocol was clear
+        now = monotonic()
+        self.active_at = now  # when the peer last sent or took bytes
+        self.head_since = 0.0  # when the head being received began, 0 between heads
+        self.closing = False
+        self.closing_at = 0.0  # when to stop being polite
+        self.drops_input = False  # lingering: what the peer still sends is thrown away
+        self._unwritten = 0  # backlog at the last sweep, to see whether the peer takes bytes
+        self._taken_at = now
+
+    # ---- closing by ourselves
+
+    def finish(self) -> None:
+        """Close once everything queued has left."""
+        self.closing = True
+        self._cancel_all()
+        socket = self.socket
+        self.closing_at = monotonic() + GRACE
+        if not self.engine.linger:
+            _socket.disconnect(socket)
+            return
+        self.drops_input = True
+        socket.flush()
+        if self.socket is not None:
+            self.watch_drain()
+            self.written_while_closing()
+
+    def written_while_closing(self) -> None:
+        """Bytes left while closing; after the last one, shut our side and wait for the peer's."""
+        if not self.drops_input or _socket.bytes_to_write(self.socket):
+            return
+        self.closing_at = monotonic() + LINGER
+        if not _socket.shut_writing(self.socket):
+            _socket.disconnect(self.socket)
+
+    def watch_drain(self) -> None:
+        """See ``Connection``."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """See ``Connection``."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Take no new request; close when the replies in flight are done."""
+        if self.socket is None or self.closing:
+            return
+        if self._first is not None:
+            self.abort()
+            return
+        self._queue.clear()
+        self.engine.close()
+        self.flush()
+
+    def drop(self) -> None:
+        """Time is up: cut replies in flight, but not the one whose handler is closing the server now."""
+        if not self.closing and not self._dispatching:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close at once; the peer sees that the reply was cut."""
+        socket = self.socket
+        if socket is not None:
+            self.closing = True
+            _socket.reset(socket)
+            self.on_disconnected()
+
+    # ---- closing by the peer
+
+    def on_disconnected(self) -> None:
+        """The socket is gone: cancel what was in flight and forget the connection."""
+        socket, self.socket = self.socket, None
+        if socket is None:
+            return
+        self.closing = True
+        self._cancel_all()
+        self.core.forget(self)
+        socket.deleteLater()
+
+    def lose_socket(self) -> None:
+        """The server deletes the socket itself: only cancel what was in flight."""
+        self.socket = None
+        self.closing = True
+        self._cancel_all()
+
+    def _cancel_all(self) -> None:
+        self._queue.clear()
+        for stream_id in tuple(self._exchanges):
+            self._cancel(stream_id)
+
+    def _cancel(self, stream_id: int) -> None:
+        exchange = self._exchanges.pop(stream_id, None)
+        if exchange is not None:
+            exchange.cancel()
+
+    # ---- deadlines
+
+    def sweep(self, now: float, timeout: float) -> None:
+        """Enforce the deadlines; *timeout* is the keep-alive timeout in seconds."""
+        socket = self.socket
+        if socket is None:
+            return
+        if self.closing:
+            if now >= self.closing_at:
+                self.abort()
+            return
+        if self._peer_takes_nothing(now, max(timeout, 1.0)):
+            self.core.log_timeout(self, "takes no bytes of its reply")
+            self.abort()
+        elif self._first is not None:
+            self._sweep_undecided(now, timeout)
+        elif self.head_since and now - self.head_since >= timeout and not self._busy:
+            self._late("the request's head did not arrive in time")
+        elif now - self.active_at >= timeout:
+            self._sweep_idle()
+
+    def _sweep_undecided(self, now: float, timeout: float) -> None:
+        if now - (self.head_since or self.active_at) >= timeout:
+            self.abort()
+
+    def _sweep_idle(self) -> None:
+        if self.engine.partial == 2 and not self._held:
+            self._late("the request's body stalled")
+        elif not self._exchanges and not self._busy and not self._queue:
+            self.engine.close()
+            self.flush()
+            if self.socket is not None and not self.closing:
+                self.finish()
+
+    def _late(self, detail: str) -> None:
+        """Answer 408 where a reply is still possible, and close (RFC 9110 15.5.9)."""
+        self.core.log_timeout(self, detail)
+        if self.engine.interleaves or self._busy:
+            self.abort() if self._busy else self.close()
+            return
+        self._queue.clear()
+        self.engine.refuse(Refusal(1, 408, detail))
+        self.flush()
+
+    def _peer_takes_nothing(self, now: float, patience: float) -> bool:
+        """Whether bytes wait for the peer and none was taken for *patience* seconds."""
+        waiting = _socket.bytes_to_write(self.socket)
+        if not waiting or waiting != self._unwritten:
+            if waiting or self._unwritten:
+                self.active_at = now if waiting < self._unwritten else self.active_at
+            self._unwritten = waiting
+            self._taken_at = now
+            return False
+        return now - self._taken_at >= patience

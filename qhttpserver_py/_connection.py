@@ -1,0 +1,341 @@
+"""One accepted connection: owns the socket, the engine, the queue of events and the open exchanges.
+
+Strategy: the slot reads once, lets the engine parse, then walks the events with no parser on
+the stack, and writes once. Everything may be entered again from a nested event loop that a
+handler spins: an event leaves the queue before it is dispatched, and after each dispatch the
+socket is looked at afresh. How a connection ends is in ``_closing.py``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from qhttpserver_py import _socket
+from qhttpserver_py._closing import Closing
+from qhttpserver_py._exchange import Exchange
+from qhttpserver_py._protocol.engine import Event, Headers, Message, Refusal, Reset
+from qhttpserver_py._protocol.select import choose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PySide6.QtNetwork import QLocalSocket, QTcpSocket
+
+    from qhttpserver_py._core import ServerCore
+    from qhttpserver_py._protocol.engine import Engine
+    from qhttpserver_py.qhttpserverrequest import Peer
+
+READ_BUFFER = 262144
+"""Most bytes Qt holds unread for one connection; TCP pushes back beyond."""
+
+WRITE_HIGH = 1048576
+"""With more reply bytes than this unread by the peer, its next requests wait."""
+
+TURN = 32
+"""Requests served in one go before other connections and the GUI get their turn."""
+
+_LOOP_NOTICED = 0.00002  # a turn longer than this (seconds) may have spun an event loop
+
+# Reasons not to read, as bits.
+HELD_BY_QUEUE = 1  # requests wait for the reply in front of them
+HELD_BY_PEER = 2  # the peer does not read its replies
+HELD_BY_BODY = 4  # the handler does not keep up with the body it asked for piece by piece
+
+
+class Head:
+    """The head of a message whose body is still arriving, waiting for its turn."""
+
+    __slots__ = ("message", "stream_id")
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self.stream_id = message.stream_id
+
+
+class Connection(Closing):
+    """A peer's connection, from accept to close. Lives in the server's thread."""
+
+    __slots__ = (
+        "_read_all",
+        "_unchecked",
+        "_watches_drain",
+        "_write",
+        "upgrading",
+    )
+
+    def __init__(self, core: ServerCore, socket: QTcpSocket | QLocalSocket, host: str | None, peer: Peer) -> None:
+        super().__init__(core, socket, host, peer)
+        self._read_all = socket.readAll
+        self._write = socket.write
+        self._watches_drain = False
+        self._unchecked = 0  # reply bytes written since Qt was last asked for its backlog
+        self.upgrading = False  # another protocol takes the socket over; hands off its bytes
+
+    def start(self, engine: Engine | None) -> None:
+        """Begin to serve; *engine* is None where the first bytes decide the protocol."""
+        socket = self.socket
+        if engine is not None:
+            self.engine = engine
+            self._first = None
+        socket.setReadBufferSize(READ_BUFFER)
+        socket.readyRead.connect(self.on_ready_read)
+        socket.disconnected.connect(self.on_disconnected)
+        if socket.bytesAvailable():  # TLS: decrypted before we were connected
+            self.on_ready_read()
+
+    def refuse(self, engine: Engine, refusal: Refusal) -> None:
+        """Answer *refusal* to whatever the peer may send, and close."""
+        self.engine = engine
+        self._first = None
+        self.drops_input = True
+        self.socket.readyRead.connect(self.on_ready_read)
+        self.socket.disconnected.connect(self.on_disconnected)
+        if engine.interleaves:  # HTTP/2: GOAWAY says it before any stream exists
+            engine.close()
+        else:
+            engine.refuse(refusal)
+        self.flush()
+
+    # ---- reading
+
+    def on_ready_read(self) -> None:
+        """Serve what the socket has: one read, the parser, the handlers, one write."""
+        if self._held or self.socket is None or self.upgrading:
+            return
+        data: bytes = self._read_all().data()
+        if not data or self.drops_input:
+            return
+        self.active_at = now = monotonic()
+        if self._first is not None and not (data := self._choose(data)):
+            return
+        engine = self.engine
+        events = engine.receive_data(data)
+        if engine.partial == 1:
+            self.head_since = self.head_since or now
+        else:
+            self.head_since = 0.0
+        if len(events) == 1 and not self._queue and not self._busy:
+            event = events[0]
+            if type(event) is Message and event.complete and not event.streaming:
+                self._dispatch(event)
+                self._end_turn(now)
+                return
+        self._enqueue(events)
+        self._advance()
+        self._end_turn(now)
+
+    def _end_turn(self, began: float) -> None:
+        self.flush()
+        elapsed = monotonic() - began
+        if elapsed < _LOOP_NOTICED or self.socket is None:
+            return
+        # Qt does not emit readyRead again while its slot runs; a handler that spun an event
+        # loop may have had bytes delivered behind our back.
+        if not self._held and not self.upgrading and self.socket.bytesAvailable():
+            self.core.post(self.on_ready_read)
+
+    def _choose(self, data: bytes) -> bytes:
+        first = (self._first or b"") + data
+        kind = choose(first)
+        if kind is None:
+            self._first = first
+            self.head_since = self.head_since or self.active_at
+            return b""
+        self._first = None
+        self.engine = self.core.make_engine(kind)
+        return first
+
+    # ---- the queue
+
+    def _enqueue(self, events: list[Event]) -> None:
+        queue = self._queue
+        for event in events:
+            if isinstance(event, Message):
+                exchange = self._exchanges.get(event.stream_id) if event.streaming else None
+                if exchange is not None and exchange.message is event:
+                    exchange.feed()  # body of a request that is being handled: never waits its turn
+                elif event.complete:
+                    queue.append(event)
+                else:
+                    queue.append(Head(event))
+            elif isinstance(event, Reset):
+                self._drop_queued(event.stream_id)
+                queue.append(event)
+            else:
+                queue.append(event)
+
+    def _drop_queued(self, stream_id: int) -> None:
+        """A request that was reset before its turn is not worth a handler (CVE-2023-44487)."""
+        queue = self._queue
+        if any(event.stream_id == stream_id for event in queue):
+            kept = [event for event in queue if event.stream_id != stream_id]
+            queue.clear()
+            queue.extend(kept)
+
+    def _advance(self) -> None:
+        """Dispatch queued events, as many as may be answered now."""
+        queue = self._queue
+        for _ in range(TURN):
+            if not queue or self._busy or self._held & HELD_BY_PEER or self.socket is None or self.closing:
+                break
+            event = queue.popleft()
+            if isinstance(event, Message):
+                self._dispatch(event)
+            elif isinstance(event, Head):
+                self._take_head(event.message)
+            elif isinstance(event, Refusal):
+                self._refuse(event)
+            else:
+                self._cancel(event.stream_id)
+        else:
+            if queue:  # not for want of permission, but of time: others first
+                self.core.post(self._resume)
+        self._hold(HELD_BY_QUEUE, bool(queue))
+
+    def _resume(self) -> None:
+        if self.socket is not None:
+            self._advance()
+            self.flush()
+
+    def _hold(self, reason: int, on: bool) -> None:
+        """Stop or go on reading; Qt's bounded buffer and then TCP hold the peer back meanwhile."""
+        held = self._held | reason if on else self._held & ~reason
+        if held == self._held:
+            return
+        self._held = held
+        if not held and self.socket is not None and self.socket.bytesAvailable():
+            self.core.post(self.on_ready_read)
+
+    def hold_body(self, on: bool) -> None:
+        """The consumer of a streamed request body is behind (*on*), or has caught up."""
+        self._hold(HELD_BY_BODY, on)
+
+    # ---- one event
+
+    def _dispatch(self, message: Message) -> None:
+        self._busy = not self.engine.interleaves
+        before = self._dispatching
+        self._dispatching = message.stream_id
+        try:
+            self.core.dispatch(self, message)
+        finally:
+            self._dispatching = before
+        if self._unchecked > WRITE_HIGH:
+            self._check_backlog()
+
+    def _take_head(self, message: Message) -> None:
+        """The head is here and the body is not: answer early, ask for it, or wait for it."""
+        verdict = self.core.head(message)
+        if verdict == "dispatch":
+            self._dispatch(message)
+        elif message.expects_continue and not message.complete and verdict == "continue":
+            self.engine.send_continue(message.stream_id)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.engine.refuse(refusal)
+        self._cancel(refusal.stream_id)
+        self.core.refused(self, refusal)
+
+    # ---- replying
+
+    def reply(self, message: Message, status: int, headers: Headers, body: bytes) -> None:
+        """Queue the whole reply to a message that has no exchange."""
+        if self.socket is None:
+            return
+        self._busy = False
+        self._unchecked += len(body) + 256
+        self.engine.send_response(message.stream_id, status, headers, body)
+
+    def open_exchange(self, message: Message, label: str) -> Exchange:
+        """Register a request whose reply comes through a responder, or later."""
+        exchange = Exchange(self, message, label)
+        if self.socket is None:
+            exchange.cancel()
+        else:
+            self._exchanges[message.stream_id] = exchange
+        return exchange
+
+    def exchange_done(self, exchange: Exchange, size: int) -> None:
+        """The reply of *exchange* is complete; *size* bytes of body went into it."""
+        stream_id = exchange.stream_id
+        if self._exchanges.get(stream_id) is exchange:
+            del self._exchanges[stream_id]
+        self._busy = False
+        self._unchecked += size + 256
+        if self._held & HELD_BY_BODY:  # nobody will take the rest of the body
+            self._hold(HELD_BY_BODY, False)
+        if self._dispatching != stream_id:
+            self._advance()
+            self.flush()
+
+    def abort_exchange(self, exchange: Exchange) -> None:
+        """The reply of *exchange* was begun and cannot be completed: make that visible to the peer."""
+        if not self.engine.interleaves:
+            self.abort()
+            return
+        self.engine.abort(exchange.stream_id)
+        self._cancel(exchange.stream_id)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what the engine has queued; close if it says so."""
+        if self.socket is None or self._first is not None or self.upgrading:
+            return
+        engine = self.engine
+        data = engine.data_to_send()
+        if data:
+            self._write(data)
+        if engine.should_close and not self.closing:
+            self.finish()
+
+    def flush_unless_dispatching(self, stream_id: int) -> None:
+        """Flush, unless the handler of *stream_id* is on the stack: a flush follows it."""
+        if self._dispatching != stream_id:
+            self.flush()
+
+    # ---- what the peer takes
+
+    def backlog(self, stream_id: int) -> int:
+        """Bytes queued for this stream, or written to the socket, that have not left yet."""
+        if self.socket is None:
+            return 0
+        return self.engine.backlog(stream_id) + _socket.bytes_to_write(self.socket)
+
+    def watch_drain(self) -> None:
+        """From now on hear of bytes the peer takes. Most connections never need it."""
+        if not self._watches_drain and self.socket is not None:
+            self._watches_drain = True
+            _socket.connect_written(self.socket, self.on_bytes_written)
+
+    def on_bytes_written(self, _count: int = 0) -> None:
+        """The peer took bytes: feed streams, go on with requests that waited, or finish closing."""
+        if self.socket is None:
+            return
+        self.active_at = monotonic()
+        if self.closing:
+            self.written_while_closing()
+            return
+        for exchange in tuple(self._exchanges.values()):
+            exchange.drained()
+        if self._held & HELD_BY_PEER and self.socket is not None:
+            if _socket.bytes_to_write(self.socket) < WRITE_HIGH // 2:
+                self._hold(HELD_BY_PEER, False)
+                self._resume()
+
+    def _check_backlog(self) -> None:
+        """Hold back further requests of a peer that does not read its replies."""
+        self.flush()
+        self._unchecked = 0
+        if self.socket is not None and _socket.bytes_to_write(self.socket) >= WRITE_HIGH:
+            self.watch_drain()
+            self._hold(HELD_BY_PEER, True)
+
+    def post(self, call: Callable[[], Any]) -> None:
+        """Run *call* in the server's thread."""
+        self.core.post(call)
+
+    def report(self, error: Exception) -> None:
+        """Report an error of user code."""
+        self.core.report(error)

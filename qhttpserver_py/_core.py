@@ -1,0 +1,175 @@
+"""What a server's connections share: limits, counters, the sweep, and the way up to the server.
+
+The core outlives the QObject for as long as a slot of a connection is on the stack, so a
+handler may delete the server: what is left finds nobody to dispatch to and stops.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal
+
+from PySide6.QtCore import QObject, QTimer
+
+from qhttpserver_py import _log
+from qhttpserver_py._admission import LOCAL, Admission, subnets
+from qhttpserver_py._mailbox import Mailbox
+from qhttpserver_py._protocol.engine import Engine, Limits, Message, Refusal
+from qhttpserver_py._protocol.http1 import Http1Engine
+
+if TYPE_CHECKING:
+    from qhttpserver_py._connection import Connection
+    from qhttpserver_py._protocol.select import Kind
+    from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
+    from qhttpserver_py.qhttpserverconfiguration import QHttpServerConfiguration
+
+SWEEP_MS = 500
+"""How often deadlines are looked at while there are connections, in milliseconds."""
+
+HeadVerdict = Literal["dispatch", "continue", "wait"]
+
+_live: set[ServerCore] = set()  # cores with connections, kept until the last of them is gone
+
+
+class ServerCore:
+    """Shared by one server and its connections. Lives in the server's thread."""
+
+    def __init__(self, server: QAbstractHttpServer) -> None:
+        self.limits = Limits()
+        self.admission = Admission()
+        self.connections: set[Connection] = set()
+        self.make_http2: Callable[[], Engine] | None = None
+        self.rate_limited = False
+        self._server = weakref.ref(server)
+        self._mailbox = Mailbox(server)
+        self._timer: QTimer | None = QTimer(server)
+        self._timer.setInterval(SWEEP_MS)
+        self._timer.timeout.connect(self.sweep)
+        self.post: Callable[[Callable[[], Any]], None] = self._mailbox.post
+        server.destroyed.connect(self.shut_down)
+
+    def server(self) -> QAbstractHttpServer | None:
+        """Return the server, or None once it is gone."""
+        return self._server() if self._timer is not None else None
+
+    def make_engine(self, kind: Kind) -> Engine:
+        """Return a new engine for *kind* of protocol."""
+        if kind == "http2" and self.make_http2 is not None:
+            engine = self.make_http2()
+        else:
+            engine = Http1Engine(self.limits)
+        server = self.server()
+        if server is not None:
+            engine.body_limit = server._body_limit
+        return engine
+
+    # ---- connections
+
+    def adopt(self, connection: Connection) -> None:
+        """Count a new connection in and watch its deadlines."""
+        self.admission.enter(connection.host)
+        if not self.connections:
+            _live.add(self)
+            if self._timer is not None:
+                self._timer.start()
+        self.connections.add(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """A connection is gone."""
+        if connection not in self.connections:
+            return
+        self.connections.discard(connection)
+        self.admission.leave(connection.host)
+        if not self.connections:
+            _live.discard(self)
+            if self._timer is not None:
+                self._timer.stop()
+
+    def keep_sockets_of(self, listener: QObject, parent: QObject) -> None:
+        """Connections belong to the listening server that brought them; let them outlive it."""
+        for connection in self.connections:
+            socket = connection.socket
+            if socket is not None and socket.parent() is listener:
+                socket.setParent(parent)
+
+    def close(self, timeout: int) -> None:
+        """Close every connection when its replies in flight are done, or after *timeout* ms."""
+        for connection in tuple(self.connections):
+            connection.close()
+        left = tuple(self.connections)
+        if timeout > 0 and left:
+            QTimer.singleShot(timeout, self._timer, lambda: _drop(left))
+        else:
+            _drop(left)
+
+    def shut_down(self) -> None:
+        """The server is being deleted: its timer, sockets and replies go with it."""
+        self._timer = None
+        for connection in tuple(self.connections):
+            connection.lose_socket()
+        self.connections.clear()
+        _live.discard(self)
+
+    def sweep(self) -> None:
+        """Enforce every connection's deadlines."""
+        now, timeout = monotonic(), float(max(self.limits.keep_alive, 0))
+        for connection in tuple(self.connections):
+            connection.sweep(now, timeout)
+
+    # ---- settings
+
+    def configure(self, configuration: QHttpServerConfiguration) -> None:
+        """Apply new settings to established connections and to new ones."""
+        configuration._apply_to(self.limits)
+        admission = self.admission
+        admission.whitelist = subnets((a.toString(), p) for a, p in configuration.whitelist())
+        admission.blacklist = subnets((a.toString(), p) for a, p in configuration.blacklist())
+        admission.rate = configuration.rateLimitPerSecond()
+        admission.max_connections = configuration.maximumConnections()
+        admission.max_per_host = configuration.maximumConnectionsPerHost()
+        self.rate_limited = admission.rate > 0
+
+    # ---- upward calls
+
+    def dispatch(self, connection: Connection, message: Message) -> None:
+        """Hand a request to the server."""
+        server = self.server()
+        if server is None:
+            return
+        if self.rate_limited and self.admission.too_fast(connection.host or LOCAL, monotonic()):
+            connection.reply(message, 429, ((b"content-type", b"application/x-empty"),), b"")
+            return
+        server._dispatch(connection, message)
+
+    def head(self, message: Message) -> HeadVerdict:
+        """Decide on a message whose body is still to come."""
+        server = self.server()
+        return server._head(message) if server is not None else "wait"
+
+    def refused(self, connection: Connection, refusal: Refusal) -> None:
+        """Log a refusal: for whoever debugs a client, not for everybody who is scanned."""
+        if _log.PARSER.isDebugEnabled():
+            peer = connection.peer
+            _log.debug(
+                _log.PARSER,
+                f"{refusal.status or 'reset'}: {refusal.detail} from client "
+                f'"{peer.remote_address.toString()}:{peer.remote_port}"',
+            )
+
+    def log_timeout(self, connection: Connection, detail: str) -> None:
+        """Log that a peer was too slow."""
+        if _log.HTTP1.isDebugEnabled():
+            peer = connection.peer
+            _log.debug(_log.HTTP1, f'Timeout: "{peer.remote_address.toString()}:{peer.remote_port}" {detail}')
+
+    def report(self, error: Exception) -> None:
+        """Show an exception of user code where tests and applications look for it, and log it."""
+        sys.excepthook(type(error), error, error.__traceback__)
+
+
+def _drop(connections: tuple[Connection, ...]) -> None:
+    for connection in connections:
+        connection.drop()

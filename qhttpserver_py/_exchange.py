@@ -1,0 +1,331 @@
+"""One request whose handler holds a responder, or whose answer comes later.
+
+The exchange guards the order of operations (``_protocol/reply.py``), carries calls from other
+threads to the server's, and feeds a stream to the peer no faster than the peer takes it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from qhttpserver_py import _log
+from qhttpserver_py._mime import sniff
+from qhttpserver_py._protocol.engine import Header, Headers, Message
+from qhttpserver_py._protocol.reply import CANCELED, DONE, STREAMING, WAITING, ReplyState, advance
+
+if TYPE_CHECKING:
+    from qhttpserver_py._connection import Connection
+    from qhttpserver_py._streams import Source
+
+HIGH_WATER = 262144
+"""A source is read only while fewer bytes than this wait for the peer."""
+
+PIECE = 65536
+"""How much a source is asked for at a time, in bytes."""
+
+CLIENT_GONE = 499
+"""Status that observers see for a reply whose peer left before it was complete."""
+
+OCTETS = b"application/octet-stream"
+
+EMPTY_TYPE: tuple[Header, ...] = ((b"content-type", b"application/x-empty"),)
+
+
+class Exchange:
+    """A request in flight. Created by the connection; its calls are safe from any thread."""
+
+    __slots__ = (
+        "__weakref__",
+        "_again",
+        "_cancel_hooks",
+        "_drain_hooks",
+        "_ident",
+        "_pending",
+        "_pumping",
+        "_sent",
+        "_source",
+        "_status",
+        "announced",
+        "connection",
+        "label",
+        "message",
+        "on_reply",
+        "state",
+        "stream_id",
+    )
+
+    def __init__(self, connection: Connection, message: Message, label: str) -> None:
+        self.connection: Connection | None = connection
+        self.message = message
+        self.stream_id = message.stream_id
+        self.label = label
+        self.state: ReplyState = WAITING
+        self.announced: frozenset[bytes] = frozenset()
+        self.on_reply: Callable[[int, int], None] | None = None
+        self._source: Source | None = None
+        self._cancel_hooks: list[Callable[[], None]] = []
+        self._drain_hooks: list[Callable[[], None]] = []
+        self._ident = threading.get_ident()
+        self._status = 0
+        self._sent = 0
+        self._pumping = False
+        self._again = False
+        self._pending: tuple[int, Headers] | None = None  # head of a stream not begun yet
+
+    # ---- what a handler may do; order checked in the caller's thread, bytes moved in the server's
+
+    def send(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer with a whole reply."""
+        self.state = state = advance(self.state, "send")
+        if state is not CANCELED:
+            self._run(lambda: self._send(status, headers, body))
+
+    def begin(self, status: int, headers: Headers, length: int | None = None) -> None:
+        """Begin a streamed reply."""
+        self.state = state = advance(self.state, "begin")
+        if state is not CANCELED:
+            self._run(lambda: self._begin(status, headers, length))
+
+    def chunk(self, data: bytes) -> None:
+        """Send a piece of a streamed reply."""
+        self.state = state = advance(self.state, "chunk")
+        if state is CANCELED:
+            return
+        if not data:
+            _log.warning(_log.SERVER, "Chunk must have length > 0")
+            return
+        self._run(lambda: self._chunk(data))
+
+    def end(self, data: bytes, trailers: Headers = ()) -> None:
+        """End a streamed reply with its last piece and its trailers."""
+        self.state = state = advance(self.state, "end")
+        if state is not CANCELED:
+            self._run(lambda: self._end(data, trailers))
+
+    def stream(self, status: int, headers: Headers, source: Source) -> None:
+        """Answer with what *source* gives, as fast as the peer takes it."""
+        try:
+            self.state = state = advance(self.state, "send")
+        except Exception:
+            source.close()
+            raise
+        if state is CANCELED:
+            source.close()
+            return
+        self._run(lambda: self._stream(status, headers, source))
+
+    def drop(self) -> None:
+        """The last responder is gone: answer for it if it did not."""
+        state = self.state
+        if state is WAITING or state is STREAMING:
+            self._run(self._drop)
+
+    def fail(self) -> None:
+        """The handler raised: answer 500 where nothing was answered, cut a reply that was begun."""
+        if self.state is WAITING:
+            self.send(500, EMPTY_TYPE, b"")
+        elif self.state is STREAMING:
+            self._run(self._abort)
+
+    def backlog(self) -> int:
+        """Bytes of this reply that wait for the peer."""
+        connection = self.connection
+        return connection.backlog(self.stream_id) if connection is not None else 0
+
+    def when_canceled(self, hook: Callable[[], None]) -> None:
+        """Call *hook* once if the peer leaves before the reply is complete."""
+        if self.state is CANCELED or self.connection is None:
+            hook()
+        else:
+            self._cancel_hooks.append(hook)
+
+    def when_drained(self, hook: Callable[[], None]) -> None:
+        """Call *hook* whenever the peer took bytes of this reply."""
+        self._drain_hooks.append(hook)
+        connection = self.connection
+        if connection is not None:
+            self._run(connection.watch_drain)
+
+    # ---- called by the connection, in the server's thread
+
+    def cancel(self) -> None:
+        """The peer gave up, or the connection is gone."""
+        self.connection = None
+        if self.state is not DONE or self._source is not None:
+            self.state = CANCELED
+        source, self._source = self._source, None
+        if source is not None:
+            source.close()
+        hooks, self._cancel_hooks = self._cancel_hooks, []
+        self._drain_hooks = []
+        if self.on_reply is not None:
+            self.on_reply(CLIENT_GONE, self._sent)
+        for hook in hooks:
+            hook()
+
+    def drained(self) -> None:
+        """The peer took bytes: read on, and tell producers that pace themselves."""
+        if self._source is not None:
+            self._pump()
+        for hook in tuple(self._drain_hooks):
+            hook()
+
+    # ---- in the server's thread
+
+    def _run(self, call: Callable[[], None]) -> None:
+        connection = self.connection
+        if connection is None:
+            return
+        if threading.get_ident() == self._ident:
+            call()
+        else:
+            connection.post(call)
+
+    def _send(self, status: int, headers: Headers, body: bytes) -> None:
+        connection = self.connection
+        if connection is not None:
+            connection.engine.send_response(self.stream_id, status, headers, body)
+            self._complete(status, len(body))
+
+    def _begin(self, status: int, headers: Headers, length: int | None) -> None:
+        connection = self.connection
+        if connection is None:
+            return
+        self._status, self._sent = status, 0
+        connection.engine.send_headers(self.stream_id, status, headers, length)
+        connection.flush_unless_dispatching(self.stream_id)
+
+    def _chunk(self, data: bytes) -> None:
+        connection = self.connection
+        if connection is not None:
+            self._sent += len(data)
+            connection.engine.send_chunk(self.stream_id, data)
+            connection.flush()
+
+    def _end(self, data: bytes, trailers: Headers) -> None:
+        connection = self.connection
+        if connection is None:
+            return
+        if data:
+            self._sent += len(data)
+            connection.engine.send_chunk(self.stream_id, data)
+        if trailers and self.message.version == 10:
+            _log.warning(_log.HTTP1, "Cannot send trailers for HTTP/1.0 connections.")
+            trailers = ()
+        connection.engine.end_stream(self.stream_id, trailers)
+        self._complete(self._status, self._sent)
+
+    def _drop(self) -> None:
+        connection = self.connection
+        if connection is None:
+            return
+        if self.state is WAITING:
+            _log.warning(_log.SERVER, f"{self.label}: the responder was dropped without a reply; answering 500")
+            self.state = DONE
+            self._send(500, EMPTY_TYPE, b"")
+        elif self.state is STREAMING:
+            _log.warning(_log.SERVER, f"{self.label}: the responder was dropped inside a streamed reply; aborting it")
+            self._abort()
+
+    def _abort(self) -> None:
+        connection = self.connection
+        if connection is not None:
+            self.state = CANCELED
+            connection.abort_exchange(self)
+
+    def _complete(self, status: int, size: int) -> None:
+        connection = self.connection
+        if connection is None:
+            return
+        self.connection = None
+        self._cancel_hooks = []
+        self._drain_hooks = []
+        if self.on_reply is not None:
+            self.on_reply(status, size)
+        connection.exchange_done(self, size)
+
+    # ---- streams
+
+    def _stream(self, status: int, headers: Headers, source: Source) -> None:
+        connection = self.connection
+        if connection is None:
+            source.close()
+            return
+        if self.message.method == "HEAD":  # RFC 9110 9.3.2: the head of the reply, and no body
+            length = source.size
+            mime = getattr(source, "content_type", None)
+            if mime and not any(name == b"content-type" for name, _ in headers):
+                headers = ((b"content-type", mime), *headers)
+            source.close()
+            connection.engine.send_headers(self.stream_id, status, headers, length)
+            connection.engine.end_stream(self.stream_id)
+            self._complete(status, 0)
+            return
+        self._source = source
+        self._pending = (status, headers)
+        connection.watch_drain()
+        source.start(self._pump)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Move what the source has while less than HIGH_WATER waits."""
+        connection, source = self.connection, self._source
+        if connection is None or source is None:
+            return
+        if self._pumping:  # the source spoke up inside its own read(): its pieces must stay in order
+            self._again = True
+            return
+        self._pumping = True
+        try:
+            self._again = True
+            while self._again:
+                self._again = False
+                self._move(connection, source)
+        except Exception as error:  # noqa: BLE001 - whatever the source raised, the reply is broken
+            connection.report(error)
+            source.close()
+            self._source = None
+            if self._pending is not None:  # nothing was sent: the peer can be told
+                self._pending = None
+                self._send(500, EMPTY_TYPE, b"")
+            else:
+                self._abort()
+        finally:
+            self._pumping = False
+
+    def _begin_source(self, source: Source, first: bytes) -> None:
+        """Send the head, now that the source showed that it works; its first piece may tell the type."""
+        status, headers = self._pending or (200, ())
+        self._pending = None
+        if not any(name == b"content-type" for name, _ in headers):
+            mime = getattr(source, "content_type", None) or (sniff(first) if first else OCTETS)
+            headers = ((b"content-type", mime), *headers)
+        self._begin(status, headers, source.size)
+
+    def _move(self, connection: Connection, source: Source) -> None:
+        if self._source is not source:
+            return
+        engine, stream_id = connection.engine, self.stream_id
+        room = HIGH_WATER - connection.backlog(stream_id)
+        while room > 0:
+            data = source.read(min(room, PIECE))
+            if self._source is not source:  # the source's code closed this connection, or nested here
+                return
+            if self._pending is not None:
+                self._begin_source(source, data or b"")
+            if data is None:
+                break
+            if not data:
+                self._source = None
+                source.close()
+                engine.end_stream(stream_id)
+                self._complete(self._status, self._sent)
+                return
+            engine.send_chunk(stream_id, data)
+            self._sent += len(data)
+            room -= len(data)
+            if self.connection is None:
+                return
+        connection.flush()

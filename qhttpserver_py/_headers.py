@@ -1,0 +1,17 @@
+"""Between QHttpHeaders and the engines' lists of (name, value) bytes."""
+
+from __future__ import annotations
+
+from PySide6.QtNetwork import QHttpHeaders
+
+from ._protocol.engine import Header, Headers
+
+
+def pairs(headers: QHttpHeaders) -> list[Header]:
+    """Return the fields of *headers* in order, names in lower case."""
+    return [(name.data().lower(), value.data()) for name, value in headers.toListOfPairs()]
+
+
+def qt_headers(fields: Headers) -> QHttpHeaders:
+    """Return a new QHttpHeaders with *fields* in order."""
+    return QHttpHeaders.fromListOfPairs(list(fields))

@@ -1,0 +1,85 @@
+"""Takes connections from one bound QTcpServer, QSslServer or QLocalServer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtNetwork import QHostAddress, QLocalServer, QLocalSocket, QSslSocket, QTcpServer
+
+from qhttpserver_py import _log
+from qhttpserver_py._admission import LOCAL, host_key
+from qhttpserver_py._connection import Connection
+from qhttpserver_py._protocol.engine import Refusal
+from qhttpserver_py._protocol.select import Kind, from_alpn
+from qhttpserver_py.qhttpserverrequest import Peer
+
+if TYPE_CHECKING:
+    from qhttpserver_py._core import ServerCore
+
+_LOOPBACK = "127.0.0.1"
+
+
+class Listener:
+    """Connects a bound server's pending connections to the core; ``stop()`` ends that."""
+
+    __slots__ = ("__weakref__", "_core", "_local", "server")
+
+    def __init__(self, core: ServerCore, server: QTcpServer | QLocalServer) -> None:
+        self._core: ServerCore | None = core
+        self._local = isinstance(server, QLocalServer)
+        self.server: Any = server
+        signal: Any = server.newConnection if self._local else self.server.pendingConnectionAvailable
+        signal.connect(self.accept)
+
+    def stop(self) -> None:
+        """Take no more connections."""
+        self._core = None
+
+    def accept(self) -> None:
+        """Take all connections that are pending."""
+        server = self.server
+        while self._core is not None and server.hasPendingConnections():
+            socket = server.nextPendingConnection()
+            if socket is None:
+                return
+            if self._local:
+                self._admit(socket, None, LOCAL, _local_peer(), None)
+            else:
+                self._accept_tcp(socket)
+
+    def _accept_tcp(self, socket: Any) -> None:
+        address: QHostAddress = socket.peerAddress()
+        host = host_key(address.toString())
+        kind: Kind | None = None
+        scheme, ssl = "http", None
+        if isinstance(socket, QSslSocket):
+            kind = from_alpn(socket.sslConfiguration().nextNegotiatedProtocol().data())
+            scheme, ssl = "https", socket.sslConfiguration
+        peer = Peer(address, socket.peerPort(), socket.localAddress(), socket.localPort(), scheme, ssl)
+        self._admit(socket, host, host, peer, kind)
+
+    def _admit(self, socket: Any, host: str | None, listed_as: str, peer: Peer, kind: Kind | None) -> None:
+        """Serve the connection, or refuse it before anything of it is read."""
+        core = self._core
+        assert core is not None
+        admission = core.admission
+        status, detail = 0, ""
+        if admission.denies(listed_as):
+            status, detail = 403, "address not allowed"
+        elif admission.crowded(host):
+            status, detail = 429, "too many connections"
+        connection = Connection(core, socket, host, peer)
+        core.adopt(connection)
+        if status:
+            _log.info(_log.SECURITY, f"{status}: {detail}: {listed_as}")
+            connection.refuse(core.make_engine(kind or "http1"), Refusal(1, status, detail))
+        else:
+            connection.start(core.make_engine(kind) if kind is not None else None)
+            if _log.HTTP1.isDebugEnabled():
+                _log.debug(_log.HTTP1, f"Connection from: {peer.remote_address.toString()}:{peer.remote_port}")
+
+
+def _local_peer() -> Peer:
+    """A local socket has no addresses; it counts as loopback, as the documented module has it."""
+    loopback = QHostAddress(_LOOPBACK)
+    return Peer(loopback, 0, loopback, 0)

@@ -1,0 +1,70 @@
+"""What the three socket classes do differently, and two things Qt has no call for."""
+
+from __future__ import annotations
+
+import socket as sockets
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+
+from PySide6.QtNetwork import QLocalSocket, QSslSocket, QTcpSocket
+
+AnySocket = QTcpSocket | QLocalSocket  # a QSslSocket is a QTcpSocket
+
+
+def bytes_to_write(socket: AnySocket) -> int:
+    """Return how many bytes given to *socket* have not reached the system yet."""
+    waiting = int(socket.bytesToWrite())
+    if isinstance(socket, QSslSocket):
+        waiting += int(socket.encryptedBytesToWrite())
+    return waiting
+
+
+def connect_written(socket: AnySocket, slot: Callable[[int], None]) -> None:
+    """Have *slot* called whenever bytes left for the system."""
+    if isinstance(socket, QSslSocket):  # bytesWritten only says that they were encrypted
+        socket.encryptedBytesWritten.connect(slot)
+    else:
+        socket.bytesWritten.connect(slot)
+
+
+def disconnect(socket: AnySocket) -> None:
+    """Close once everything is written."""
+    if isinstance(socket, QLocalSocket):
+        socket.disconnectFromServer()
+    else:
+        socket.disconnectFromHost()
+
+
+def shut_writing(socket: AnySocket) -> bool:
+    """Half-close: the peer sees the end of our bytes, and we go on reading. Qt has no call for it."""
+    raw = _borrow(socket)
+    if raw is None:
+        return False
+    try:
+        raw.shutdown(sockets.SHUT_WR)
+    except OSError:
+        return False
+    finally:
+        raw.detach()
+    return True
+
+
+def reset(socket: AnySocket) -> None:
+    """Close at once and visibly broken, with a TCP reset, so that nothing cut short looks whole."""
+    raw = _borrow(socket)
+    if raw is not None:
+        with suppress(OSError):
+            raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.detach()
+    socket.abort()
+
+
+def _borrow(socket: AnySocket) -> sockets.socket | None:
+    descriptor = int(socket.socketDescriptor())
+    if descriptor < 0:
+        return None
+    try:
+        return sockets.socket(fileno=descriptor)
+    except OSError:  # a Windows named pipe is no socket
+        return None

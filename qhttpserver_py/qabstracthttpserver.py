@@ -1,0 +1,277 @@
+"""QAbstractHttpServer: binds servers, and hands each request to two overridable methods."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtNetwork import QHttp2Configuration, QLocalServer, QTcpServer
+
+from . import _log
+from ._core import HeadVerdict, ServerCore
+from ._listener import Listener
+from ._protocol.engine import Engine, Message
+from .qhttpserverconfiguration import QHttpServerConfiguration
+from .qhttpserverrequest import QHttpServerRequest
+from .qhttpserverresponder import QHttpServerResponder
+
+if TYPE_CHECKING:
+    from ._connection import Connection
+    from ._exchange import Exchange
+
+Observer = Callable[[QHttpServerRequest, int, int, float], None]
+"""Called after each reply with the request, the status, the bytes of body and the seconds it took."""
+
+
+class QAbstractHttpServer(QObject):
+    """Serves HTTP from bound servers; subclasses override ``handleRequest`` and ``missingHandler``.
+
+    Lives in the thread it was made in; all networking and all handlers run there.
+
+    Qt: QAbstractHttpServer.
+    """
+
+    newWebSocketConnection = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        """Create a server, child of *parent*.
+
+        Raises:
+            NotImplementedError: for the bare class.
+
+        Qt: QAbstractHttpServer::QAbstractHttpServer.
+        """
+        if type(self) is QAbstractHttpServer:
+            raise NotImplementedError(
+                "Abstract class 'QAbstractHttpServer' cannot be instantiated: "
+                "subclass it and override handleRequest() and missingHandler(), or use QHttpServer"
+            )
+        super().__init__(parent)
+        self._ident = threading.get_ident()
+        self._configuration = QHttpServerConfiguration()
+        self._http2_configuration = QHttp2Configuration()
+        self._listeners: dict[int, Listener] = {}
+        self._observers: list[Observer] = []
+        self._core = ServerCore(self)
+        self._core.make_http2 = self._make_http2
+
+    # ---- binding
+
+    def bind(self, server: QTcpServer | QLocalServer | None, /) -> bool:
+        """Serve every new connection of *server*, a QTcpServer, QSslServer or QLocalServer that listens.
+
+        On success *server* becomes a child of this object. May be called for many servers.
+
+        Returns:
+            False, with a warning in ``qt.httpserver``, where *server* is not listening; False for None.
+
+        Raises:
+            TypeError: *server* is none of the three.
+            RuntimeError: called from another thread than the server's.
+
+        Qt: QAbstractHttpServer::bind.
+        """
+        self._check_thread("bind")
+        if server is None:
+            return False
+        if not isinstance(server, (QTcpServer, QLocalServer)):
+            raise TypeError(f"bind() takes a QTcpServer, QSslServer or QLocalServer, not {type(server).__name__}")
+        if not server.isListening():
+            kind = "local" if isinstance(server, QLocalServer) else "TCP"
+            _log.warning(_log.SERVER, f"The {kind} server {_described(server)} is not listening.")
+            return False
+        former = server.parent()
+        if isinstance(former, QAbstractHttpServer):
+            former._forget(server)
+        server.setParent(self)
+        listener = Listener(self._core, server)
+        self._listeners[id(server)] = listener
+        listener.accept()
+        return True
+
+    def unbind(self, server: QTcpServer | QLocalServer, /) -> bool:
+        """Give a bound *server* back: it keeps listening, has no parent, and is the caller's again.
+
+        Connections it already brought are served to their end.
+
+        Returns:
+            False where *server* is not bound here.
+
+        Raises:
+            RuntimeError: called from another thread than the server's.
+
+        Not in Qt.
+        """
+        self._check_thread("unbind")
+        if server.parent() is not self or id(server) not in self._listeners:
+            return False
+        self._forget(server)
+        self._core.keep_sockets_of(server, self)
+        server.setParent(None)  # type: ignore[call-overload]
+        return True
+
+    def close(self, timeout: int = 0) -> None:
+        """Stop: free the ports at once, let replies in flight finish for *timeout* ms, then drop the rest.
+
+        When it returns, the ports can be bound again, by this server too. Calling it again is harmless.
+
+        Raises:
+            RuntimeError: called from another thread than the server's.
+
+        Not in Qt.
+        """
+        self._check_thread("close")
+        for listener in tuple(self._listeners.values()):
+            listener.stop()
+            server = listener.server
+            self._core.keep_sockets_of(server, self)
+            server.close()
+            server.setParent(None)
+            server.deleteLater()
+        self._listeners.clear()
+        self._core.close(timeout)
+
+    def _forget(self, server: QTcpServer | QLocalServer) -> None:
+        listener = self._listeners.pop(id(server), None)
+        if listener is not None:
+            listener.stop()
+
+    def servers(self) -> list[QTcpServer]:
+        """Return the TCP and TLS servers bound here, in the order they were bound.
+
+        Qt: QAbstractHttpServer::servers.
+        """
+        return [child for child in self.children() if isinstance(child, QTcpServer)]
+
+    def serverPorts(self) -> list[int]:
+        """Return the ports listened on, newest last; a bound server that was closed counts as 0.
+
+        Qt: QAbstractHttpServer::serverPorts.
+        """
+        return [server.serverPort() for server in self.servers()]
+
+    def localServers(self) -> list[QLocalServer]:
+        """Return the local servers bound here, in the order they were bound.
+
+        Qt: QAbstractHttpServer::localServers.
+        """
+        return [child for child in self.children() if isinstance(child, QLocalServer)]
+
+    # ---- settings
+
+    def configuration(self) -> QHttpServerConfiguration:
+        """Return a copy of the settings.
+
+        Qt: QAbstractHttpServer::configuration.
+        """
+        return QHttpServerConfiguration(self._configuration)
+
+    def setConfiguration(self, config: QHttpServerConfiguration, /) -> None:
+        """Replace the settings, for established connections and new ones.
+
+        Qt: QAbstractHttpServer::setConfiguration.
+        """
+        self._configuration = QHttpServerConfiguration(config)
+        self._core.configure(self._configuration)
+
+    def http2Configuration(self) -> QHttp2Configuration:
+        """Return a copy of the HTTP/2 settings.
+
+        Qt: QAbstractHttpServer::http2Configuration.
+        """
+        return QHttp2Configuration(self._http2_configuration)
+
+    def setHttp2Configuration(self, configuration: QHttp2Configuration, /) -> None:
+        """Replace the HTTP/2 settings; the next connection uses them.
+
+        Qt: QAbstractHttpServer::setHttp2Configuration.
+        """
+        self._http2_configuration = QHttp2Configuration(configuration)
+
+    def _make_http2(self) -> Engine:
+        from ._protocol.http2 import Http2Engine, Http2Settings  # loaded by the first HTTP/2 connection
+
+        given = self._http2_configuration
+        settings = Http2Settings(
+            max_frame_size=given.maxFrameSize(),
+            session_window=given.sessionReceiveWindowSize(),
+            stream_window=given.streamReceiveWindowSize(),
+            max_concurrent_streams=given.maxConcurrentStreams(),
+            huffman=given.huffmanCompressionEnabled(),
+        )
+        return Http2Engine(self._core.limits, settings)
+
+    # ---- what subclasses override
+
+    def handleRequest(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> bool:
+        """Answer *request* through *responder* and return True; False hands both to ``missingHandler``.
+
+        Qt: QAbstractHttpServer::handleRequest.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override handleRequest()")
+
+    def missingHandler(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> None:
+        """Answer a *request* that ``handleRequest`` did not, or a refused WebSocket upgrade.
+
+        Qt: QAbstractHttpServer::missingHandler.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override missingHandler()")
+
+    # ---- from the connection
+
+    def _dispatch(self, connection: Connection, message: Message) -> None:
+        """Serve one request: the general way, through the two virtual methods."""
+        request = QHttpServerRequest._make(message, connection.peer)
+        exchange = self._open(connection, message, request, f"{message.method} {type(self).__name__}")
+        responder = QHttpServerResponder._make(exchange)
+        try:
+            if not self.handleRequest(request, responder) and not exchange.state:
+                self.missingHandler(request, responder)
+        except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
+            self._core.report(error)
+            self._fail(exchange)
+
+    def _open(self, connection: Connection, message: Message, request: QHttpServerRequest, label: str) -> Exchange:
+        exchange = connection.open_exchange(message, label)
+        if self._observers:
+            began = connection.active_at
+            exchange.on_reply = lambda status, size: self._observe(request, status, size, began)
+        return exchange
+
+    def _fail(self, exchange: Exchange) -> None:
+        """Answer 500 where nothing was answered, and cut a reply that was begun."""
+        exchange.fail()
+
+    def _observe(self, request: QHttpServerRequest, status: int, size: int, began: float) -> None:
+        elapsed = monotonic() - began
+        for observer in tuple(self._observers):
+            try:
+                observer(request, status, size, elapsed)
+            except Exception as error:  # noqa: BLE001 - an observer must not cost the peer its reply
+                self._core.report(error)
+
+    def _head(self, message: Message) -> HeadVerdict:
+        """Decide on a message of which only the head is here."""
+        return "continue"
+
+    def _body_limit(self, message: Message) -> int:
+        """Return how many bytes of body *message* may have; negative: no limit."""
+        return self._core.limits.body_size
+
+    def _check_thread(self, name: str) -> None:
+        if threading.get_ident() != self._ident:
+            raise RuntimeError(
+                f"{name}() was called from another thread than the server's; "
+                "post it there, for example with QMetaObject.invokeMethod or a queued signal"
+            )
+
+
+def _described(server: Any) -> str:
+    """Return what QDebug would print of *server*."""
+    from shiboken6 import getCppPointer
+
+    name = f', name = "{server.objectName()}"' if server.objectName() else ""
+    return f"{server.metaObject().className()}(0x{getCppPointer(server)[0]:x}{name})"

@@ -1,0 +1,299 @@
+"""QHttpServer: routes, after-request handlers and the missing handler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from PySide6.QtCore import QObject, Qt, qVersion  # noqa: F401
+
+from . import _log
+from ._answers import Answers
+from ._context import ContextBound
+from ._protocol.engine import Message
+from ._results import text_reply
+from .qabstracthttpserver import QAbstractHttpServer
+from .qhttpserverrequest import Method, QHttpServerRequest
+from .qhttpserverresponder import QHttpServerResponder
+from .qhttpserverresponse import QHttpServerResponse
+from .qhttpserverrouter import QHttpServerRouter
+from .qhttpserverrouterrule import QHttpServerRouterRule
+
+if TYPE_CHECKING:
+    from ._connection import Connection
+    from ._core import HeadVerdict
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+AfterHandler = Callable[[QHttpServerRequest, QHttpServerResponse], Any]
+
+
+class QHttpServer(Answers, QAbstractHttpServer):
+    """Calls a handler for each request, chosen by path and method.
+
+    Qt: QHttpServer.
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        """Create a server, child of *parent*.
+
+        Qt: QHttpServer::QHttpServer.
+        """
+        super().__init__(parent)
+        self._router = QHttpServerRouter(self)
+        self._lookup = self._router._lookup
+        self._missing: ContextBound | None = None
+        cls = type(self)
+        # A subclass may override the documented virtual methods; then they are called for each request.
+        self._virtual = (
+            cls.handleRequest is not QHttpServer.handleRequest
+            or cls.missingHandler is not QHttpServer.missingHandler
+        )
+
+    # ---- registration
+
+    @overload
+    def route(
+        self, pathPattern: str, callback: Handler, /, *, Rule: type[QHttpServerRouterRule] = ...
+    ) -> bool: ...
+    @overload
+    def route(
+        self, pathPattern: str, method: Method, callback: Handler, /, *, Rule: type[QHttpServerRouterRule] = ...
+    ) -> bool: ...
+    @overload
+    def route(
+        self, pathPattern: str, context: QObject | None, callback: Handler, /, *, Rule: type[QHttpServerRouterRule] = ...
+    ) -> bool: ...
+    @overload
+    def route(
+        self,
+        pathPattern: str,
+        method: Method,
+        context: QObject | None,
+        callback: Handler,
+        /,
+        *,
+        Rule: type[QHttpServerRouterRule] = ...,
+    ) -> bool: ...
+    @overload
+    def route(
+        self, pathPattern: str, /, *, Rule: type[QHttpServerRouterRule] = ...
+    ) -> Callable[[Handler], Handler]: ...
+    @overload
+    def route(
+        self, pathPattern: str, method: Method, /, *, Rule: type[QHttpServerRouterRule] = ...
+    ) -> Callable[[Handler], Handler]: ...
+    @overload
+    def route(
+        self, pathPattern: str, context: QObject, /, *, Rule: type[QHttpServerRouterRule] = ...
+    ) -> Callable[[Handler], Handler]: ...
+    @overload
+    def route(
+        self, pathPattern: str, method: Method, context: QObject, /, *, Rule: type[QHttpServerRouterRule] = ...
+    ) -> Callable[[Handler], Handler]: ...
+
+    def route(self, pathPattern: str, /, *args: Any, Rule: type[QHttpServerRouterRule] = QHttpServerRouterRule) -> Any:
+        """Call a handler for requests whose decoded path matches *pathPattern*, anchored at both ends.
+
+        Forms: ``route(pathPattern[, method][, context], callback)``; without *callback* a decorator.
+        Each ``<arg>`` in the pattern gives the handler's next leading parameter, converted by its
+        annotation; then come request and responder, if it takes them. *method* is a combination of
+        ``QHttpServerRequest.Method``, all known ones where left out. With *context*, a QObject of the
+        server's thread, the rule lives as long as that. The callable is kept alive.
+
+        Returns:
+            True, or False and a warning in ``qt.httpserver.router.rule`` where the rule is refused.
+            As a decorator: the function, unchanged.
+
+        Raises:
+            TypeError: the arguments fit no form.
+            RuntimeError: called from another thread than the server's.
+
+        Qt: QHttpServer::route.
+        """
+        self._check_thread("route")
+        method, context, callback = _route_arguments(self, pathPattern, args)
+        if callback is None:
+
+            def register(function: Handler) -> Handler:
+                self._router._add_view(pathPattern, method, context, function, Rule)
+                return function
+
+            return register
+        return self._router._add_view(pathPattern, method, context, callback, Rule) is not None
+
+    def router(self) -> QHttpServerRouter:
+        """Return this server's router, always the same object.
+
+        Qt: QHttpServer::router.
+        """
+        return self._router
+
+    @overload
+    def addAfterRequestHandler(self, context: QObject, callback: AfterHandler, /) -> None: ...
+    @overload
+    def addAfterRequestHandler(self, context: QObject, /) -> Callable[[Handler], Handler]: ...
+
+    def addAfterRequestHandler(self, context: QObject, callback: AfterHandler | None = None, /) -> Any:
+        """Call ``callback(request, response)`` for each response that a handler returned, and for the default 404.
+
+        It may change the headers, or put another response in place with ``response.swap(other)``.
+        Handlers run in the order they were added, until *context* dies. Without *callback* a decorator.
+
+        Raises:
+            TypeError: *context* is no QObject, or *callback* cannot be called.
+            RuntimeError: called from another thread than the server's.
+
+        Qt: QHttpServer::addAfterRequestHandler.
+        """
+        self._check_thread("addAfterRequestHandler")
+        _check_context(context, "addAfterRequestHandler")
+
+        def add(function: Any) -> Any:
+            _check_callable(function, "addAfterRequestHandler")
+            self._after = [*self._after, ContextBound(context, function, self._drop_after)]
+            return function
+
+        return add if callback is None else add(callback) and None
+
+    def _drop_after(self, bound: ContextBound) -> None:
+        self._after = [kept for kept in self._after if kept is not bound]
+
+    @overload
+    def setMissingHandler(self, context: QObject | None, slot: Callable[..., Any], /) -> None: ...
+    @overload
+    def setMissingHandler(self, context: QObject, /) -> Callable[[Handler], Handler]: ...
+
+    def setMissingHandler(self, context: QObject | None, slot: Callable[..., Any] | None = None, /) -> Any:
+        """Have ``slot(request, responder)`` answer requests that no rule matched, until *context* dies.
+
+        One handler at a time; a None *context* restores the default one. Without *slot* a decorator.
+
+        Raises:
+            TypeError: *context* is no QObject, or *slot* cannot be called.
+            RuntimeError: called from another thread than the server's.
+
+        Qt: QHttpServer::setMissingHandler.
+        """
+        self._check_thread("setMissingHandler")
+        if context is None:
+            self._missing = None
+            return None
+        _check_context(context, "setMissingHandler")
+
+        def put(function: Any) -> Any:
+            _check_callable(function, "setMissingHandler")
+            self._missing = ContextBound(context, _missing_call(function), self._drop_missing)
+            return function
+
+        return put if slot is None else put(slot) and None
+
+    def _drop_missing(self, bound: ContextBound) -> None:
+        if self._missing is bound:
+            self._missing = None
+
+    def clearMissingHandler(self) -> None:
+        """Go back to the default answer to requests that no rule matched: 404.
+
+        Qt: QHttpServer::clearMissingHandler.
+        """
+        self._check_thread("clearMissingHandler")
+        self._missing = None
+
+    # ---- the documented virtual methods
+
+    def handleRequest(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> bool:
+        """Run the router; return False where no rule matched.
+
+        Qt: QHttpServer::handleRequest.
+        """
+        return self._router.handleRequest(request, responder)
+
+    def missingHandler(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> None:
+        """Run the missing handler that was set, or the default one: 404, and 501 for a method nobody knows.
+
+        Qt: QHttpServer::missingHandler.
+        """
+        missing = self._missing.callback if self._missing is not None else None
+        exchange = responder._exchange
+        if missing is None:
+            self.finish(exchange, request, self._default_missing(exchange.message))
+            return
+        result = missing(request, responder)
+        if result is not None:
+            self.finish(exchange, request, result)
+
+    def _default_missing(self, message: Message) -> QHttpServerResponse:
+        if _log.SERVER.isDebugEnabled():
+            _log.debug(_log.SERVER, f'missing handler: "{message.path}"')
+        known = message.method in Method.__members__.values() or message.method in _KNOWN
+        return QHttpServerResponse(404 if known else 501)
+
+    # ---- the short way from connection to handler
+
+    def _dispatch(self, connection: Connection, message: Message) -> None:
+        """Serve one request. The documented virtual methods are short-cut unless overridden."""
+        if self._virtual or message.websocket:
+            super()._dispatch(connection, message)
+            return
+        found = self._lookup(message)
+        if found is None:
+            super()._dispatch(connection, message)
+            return
+        rule, captures = found
+        binding = rule._binding
+        if binding is None or binding.wants_responder:
+            super()._dispatch(connection, message)
+            return
+        request = QHttpServerRequest._make(message, connection.peer)
+        try:
+            result = binding.call(captures, request, None)
+        except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
+            self._core.report(error)
+            result = QHttpServerResponse(500)
+        if type(result) is str and not self._after and not self._observers:
+            headers, body = text_reply(result)
+            connection.reply(message, 200, headers, body)
+        else:
+            self.answer(connection, message, request, result, rule.label)
+
+    def _head(self, message: Message) -> HeadVerdict:
+        if message.expects_continue and not self._virtual and not self._router._would_match(message):
+            return "dispatch"  # to the missing handler, without asking for a body nobody wants
+        return "continue"
+
+
+_KNOWN = frozenset(("GET", "PUT", "DELETE", "POST", "HEAD", "OPTIONS", "PATCH", "CONNECT"))
+
+
+def _route_arguments(server: QHttpServer, pattern: object, args: tuple[Any, ...]) -> tuple[Method, QObject | None, Any]:
+    """Sort the positional arguments of ``route()`` after the pattern into method, context, callback."""
+    if not isinstance(pattern, str):
+        raise TypeError(f"route(): the path pattern is a str, not {type(pattern).__name__}")
+    rest = list(args)
+    method = rest.pop(0) if rest and isinstance(rest[0], Method) else Method.AnyKnown
+    context: QObject | None = server
+    if rest and (rest[0] is None or isinstance(rest[0], QObject)) and (len(rest) == 2 or not callable(rest[0])):
+        context = rest.pop(0)
+    callback = rest.pop(0) if rest else None
+    if rest or (callback is not None and not callable(callback)):
+        given = ", ".join(type(value).__name__ for value in args)
+        raise TypeError(f"route(pathPattern[, method][, context], callback) does not take (str, {given})")
+    return method, context, callback
+
+
+def _missing_call(function: Callable[..., Any]) -> Callable[..., Any]:
+    from ._binding import takes_one
+
+    if takes_one(function):
+        return lambda request, _responder: function(request)
+    return function
+
+
+def _check_context(context: object, name: str) -> None:
+    if not isinstance(context, QObject):
+        raise TypeError(f"{name}(context, callback): context is a QObject, not {type(context).__name__}")
+
+
+def _check_callable(function: object, name: str) -> None:
+    if not callable(function):
+        raise TypeError(f"{name}(context, callback): {type(function).__name__} cannot be called")

@@ -1,0 +1,308 @@
+"""QHttpServerResponder: writes the reply to one request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QByteArray, QIODevice, QJsonDocument
+from PySide6.QtNetwork import QHttpHeaders
+
+from . import _json, _log
+from ._headers import pairs
+from ._protocol.engine import Header
+from ._protocol.reply import CANCELED, DONE
+from ._protocol.wire import check_header
+from ._statuscode import StatusCode
+
+if TYPE_CHECKING:
+    from ._exchange import Exchange
+    from ._streams import Source
+    from .qhttpserverresponse import QHttpServerResponse
+
+Bytes = QByteArray | bytes | bytearray | memoryview
+
+_EMPTY_TYPE = (b"content-type", b"application/x-empty")
+_JSON_TYPE = (b"content-type", b"application/json")
+
+# RFC 9110 6.5.1: these frame or route a message and cannot come after its body.
+_NO_TRAILERS = frozenset(
+    (b"content-length", b"transfer-encoding", b"host", b"trailer", b"content-encoding", b"content-type")
+    + (b"content-range", b"authorization", b"set-cookie", b"connection", b"te", b"keep-alive")
+)
+
+_WRITE_FORMS = (
+    "write(status), write(headers[, status]), write(document[, headers][, status]), "
+    "write(data, mimeType or headers[, status]) or write(device, mimeType or headers[, status])"
+)
+
+
+class DrainSignal:
+    """Tells a producer that the peer took bytes; connect it like a Signal. Not in Qt."""
+
+    __slots__ = ("_exchange",)
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def connect(self, slot: Callable[[], object]) -> None:
+        """Call *slot* (no arguments, in the server's thread) whenever the peer took bytes of this reply."""
+        self._exchange.when_drained(lambda: slot() and None)
+
+
+class QHttpServerResponder:
+    """Writes the reply to one request.
+
+    Objects are handed to handlers, never made by the application. One responder answers once:
+    with one ``write`` or ``sendResponse``, or with ``writeBeginChunked``, any number of
+    ``writeChunk`` and one ``writeEndChunked``. Anything else raises ``RuntimeError`` at the
+    faulty call. It may be kept and used later, from any thread; once the peer has left every
+    call is a silent no-op. When the last reference goes without a reply, the peer gets 500.
+
+    Qt: QHttpServerResponder.
+    """
+
+    __slots__ = ("__weakref__", "_exchange")
+
+    _exchange: Exchange
+
+    StatusCode = StatusCode
+
+    def __init__(self, *_args: object) -> None:
+        raise NotImplementedError(
+            "Class 'QHttpServerResponder' cannot be instantiated: the server hands one to each handler that asks"
+        )
+
+    @classmethod
+    def _make(cls, exchange: Exchange) -> QHttpServerResponder:
+        responder = cls.__new__(cls)
+        responder._exchange = exchange
+        return responder
+
+    def __del__(self) -> None:
+        exchange = getattr(self, "_exchange", None)
+        if exchange is not None and exchange.state < DONE:
+            exchange.drop()
+
+    # ---- whole replies
+
+    def write(self, *args: Any, status: StatusCode | HTTPStatus | int | None = None) -> None:
+        """Send a whole reply.
+
+        Forms: ``write(status)``, ``write(headers, status)``, ``write(document, status)``,
+        ``write(document, headers, status)``, ``write(data, mimeType, status)``,
+        ``write(data, headers, status)``, ``write(device, mimeType, status)`` and
+        ``write(device, headers, status)``; the status is Ok where it is left out. A device is
+        owned by the reply from here on: a random-access one is sent from its position with a
+        Content-Length, a sequential one as it delivers, without one. Nothing is read faster than
+        the peer takes it. A device that cannot be read gives the peer status 500.
+
+        Raises:
+            RuntimeError: the reply was sent or begun already.
+            TypeError: the arguments fit no form.
+            ValueError: a header name or value has CR, LF or NUL, or the status is no final one.
+
+        Qt: QHttpServerResponder::write.
+        """
+        rest = list(args)
+        body = rest.pop(0) if rest and not _is_status(rest[0]) else None
+        fields = rest.pop(0) if rest and not _is_status(rest[0]) else None
+        if rest:
+            status = rest.pop(0) if status is None else _misfit(args)
+        if rest or (fields is not None and body is None):
+            _misfit(args)
+        code = _final(status)
+        if body is None:
+            self._exchange.send(code, (_EMPTY_TYPE,), b"")
+        elif isinstance(body, QHttpHeaders):
+            self._exchange.send(code, pairs(body), b"") if fields is None else _misfit(args)
+        elif isinstance(body, QJsonDocument):
+            self._write_document(body, fields, code, args)
+        elif isinstance(body, QIODevice):
+            self._write_device(body, _fields(fields, args), code)
+        else:
+            self._exchange.send(code, _fields(fields, args), _data(body, args))
+
+    def sendResponse(self, response: QHttpServerResponse, /) -> None:
+        """Send a prepared response. After-request handlers do not run for it.
+
+        Raises:
+            RuntimeError: the reply was sent or begun already.
+
+        Qt: QHttpServerResponder::sendResponse.
+        """
+        self._exchange.send(response._status, response._headers, response._data)
+
+    def _write_document(self, document: QJsonDocument, fields: Any, code: int, args: Sequence[Any]) -> None:
+        headers = [] if fields is None else _fields(fields, args)
+        headers = [field for field in headers if field[0] != b"content-type"]
+        self._exchange.send(code, [*headers, _JSON_TYPE], _json.indented(document))
+
+    def _write_device(self, device: QIODevice, headers: list[Header], code: int) -> None:
+        from . import _streams  # sockets' layer: only replies from devices need it
+
+        try:
+            source = _streams.make_source(device)
+        except _streams.DeviceNotReadable as error:
+            _log.warning(_log.SERVER, f"500: {error}")
+            self._exchange.send(500, (_EMPTY_TYPE,), b"")
+            return
+        if source is None:
+            raise TypeError(f"a QIODevice is expected, not {type(device).__name__}")
+        self._exchange.stream(code, headers, source)
+
+    def _stream(self, source: Source, headers: Sequence[Header], code: int) -> None:
+        self._exchange.stream(code, headers, source)
+
+    # ---- replies in pieces
+
+    def writeBeginChunked(self, *args: Any, status: StatusCode | HTTPStatus | int | None = None) -> None:
+        """Begin a reply in pieces.
+
+        Forms: ``writeBeginChunked(mimeType, status)``, ``writeBeginChunked(headers, status)`` and
+        ``writeBeginChunked(headers, trailerNames, status)``, where *trailerNames* announces the
+        trailers that ``writeEndChunked`` will deliver; the status is Ok where it is left out.
+
+        Raises:
+            RuntimeError: the reply was sent or begun already.
+            TypeError: the arguments fit no form.
+            ValueError: a name cannot be a trailer, or a value has CR, LF or NUL.
+
+        Qt: QHttpServerResponder::writeBeginChunked.
+        """
+        rest = list(args)
+        if not rest or _is_status(rest[0]):
+            raise TypeError("writeBeginChunked(mimeType or headers[, trailerNames][, status])")
+        headers = _fields(rest.pop(0), args)
+        names = rest.pop(0) if rest and not _is_status(rest[0]) else None
+        if rest:
+            status = rest.pop(0) if status is None else _misfit(args)
+        if rest:
+            _misfit(args)
+        exchange = self._exchange
+        if names is not None:
+            announced = [_trailer_name(name) for name in names]
+            headers.append((b"trailer", b", ".join(announced)))
+            exchange.announced = frozenset(announced)
+        exchange.begin(_final(status), headers)
+
+    def writeChunk(self, data: Bytes | str, /) -> None:
+        """Send one piece of a reply begun by ``writeBeginChunked``; never blocks, queues.
+
+        A producer that must not run ahead of the peer watches ``bytesToWrite()``.
+
+        Raises:
+            RuntimeError: no reply was begun, or it was ended.
+
+        Qt: QHttpServerResponder::writeChunk.
+        """
+        self._exchange.chunk(_data(data, (data,)))
+
+    def writeEndChunked(self, data: Bytes | str, trailers: QHttpHeaders | None = None, /) -> None:
+        """Send the last piece, which may be empty, and the announced *trailers*.
+
+        Raises:
+            RuntimeError: no reply was begun, or it was ended.
+            ValueError: a trailer was not announced.
+
+        Qt: QHttpServerResponder::writeEndChunked.
+        """
+        last = _data(data, (data,))
+        fields = pairs(trailers) if trailers is not None else []
+        exchange = self._exchange
+        if exchange.state is not CANCELED:
+            for name, _ in fields:
+                if name not in exchange.announced:
+                    raise ValueError(
+                        f"trailer {name.decode()!r} was not announced; name it in writeBeginChunked(headers, trailerNames)"
+                    )
+        if not last and not fields:
+            _log.warning(_log.SERVER, "Chunk must have length > 0")
+        exchange.end(last, fields)
+
+    # ---- state
+
+    def isResponseCanceled(self) -> bool:
+        """Return whether the peer gave up on this reply: its connection or stream is gone.
+
+        Qt: QHttpServerResponder::isResponseCanceled.
+        """
+        return self._exchange.state is CANCELED
+
+    def bytesToWrite(self) -> int:
+        """Return how many bytes of this reply, and of others on its socket, wait for the peer. Not in Qt."""
+        return self._exchange.backlog()
+
+    @property
+    def bytesWritten(self) -> DrainSignal:
+        """Signal-like: ``connect()`` a slot that is called whenever the peer took bytes. Not in Qt."""
+        return DrainSignal(self._exchange)
+
+    def swap(self, other: QHttpServerResponder, /) -> None:
+        """Exchange the requests that this and *other* answer; never fails.
+
+        Qt: QHttpServerResponder::swap.
+        """
+        self._exchange, other._exchange = other._exchange, self._exchange
+
+    def __copy__(self) -> QHttpServerResponder:
+        raise TypeError("a QHttpServerResponder cannot be copied; keep a reference to it")
+
+
+def _is_status(value: object) -> bool:
+    return isinstance(value, (StatusCode, int))  # HTTPStatus is an int
+
+
+def _final(status: StatusCode | HTTPStatus | int | None) -> int:
+    """Return the number of a status a reply can end with (RFC 9110 15.2: 1xx cannot)."""
+    if status is None:
+        return 200
+    code = status.value if isinstance(status, StatusCode) else int(status)
+    if not 200 <= code <= 599:
+        raise ValueError(f"status {code} cannot answer a request; use 200 to 599")
+    return code
+
+
+def _fields(value: object, args: Sequence[Any]) -> list[Header]:
+    """Return the header fields that a mimeType or headers argument stands for."""
+    if isinstance(value, QHttpHeaders):
+        return pairs(value)
+    if isinstance(value, str):
+        value = value.encode("latin-1")
+    if not isinstance(value, (bytes, QByteArray, bytearray, memoryview)):
+        _misfit(args)
+    mime = value.data() if isinstance(value, QByteArray) else bytes(value)
+    if not mime:
+        return []
+    check_header(b"content-type", mime)
+    return [(b"content-type", mime)]
+
+
+def _data(value: object, args: Sequence[Any]) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, QByteArray):
+        return bytes(value.data())
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, str):
+        return value.encode()
+    return _misfit(args)
+
+
+def _trailer_name(name: QHttpHeaders.WellKnownHeader | str | bytes) -> bytes:
+    if isinstance(name, QHttpHeaders.WellKnownHeader):
+        raw = bytes(QHttpHeaders.wellKnownHeaderName(name).data())
+    else:
+        raw = name.encode("latin-1") if isinstance(name, str) else bytes(name)
+    raw = raw.lower()
+    if raw in _NO_TRAILERS:
+        raise ValueError(f"{raw.decode()!r} cannot be a trailer (RFC 9110 6.5.1); send it as a header")
+    check_header(raw, b"")
+    return raw
+
+
+def _misfit(args: Sequence[Any]) -> Any:
+    given = ", ".join(type(value).__name__ for value in args)
+    raise TypeError(f"({given}) fits no form of {_WRITE_FORMS}")
