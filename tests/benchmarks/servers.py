@@ -1,0 +1,119 @@
+"""The servers compared, each an application script run in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+APPS = Path(__file__).parent / "apps"
+ROOT = Path(__file__).parents[2]
+START_LIMIT = 20.0  # seconds
+
+
+@dataclass(frozen=True)
+class Server:
+    """One contestant: its script, what it can serve, and the module a user imports for it."""
+
+    name: str
+    title: str
+    script: str
+    kinds: tuple[str, ...]
+    module: str
+    arguments: tuple[str, ...] = ()
+
+
+SERVERS = {
+    server.name: server
+    for server in (
+        Server(
+            "ours",
+            "qhttpserver_py",
+            "qt_app.py",
+            ("http", "https", "h2"),
+            "qhttpserver_py",
+            ("--side", "ours"),
+        ),
+        Server(
+            "wheel",
+            "PySide6.QtHttpServer",
+            "qt_app.py",
+            ("http", "https", "h2"),
+            "PySide6.QtHttpServer",
+            ("--side", "wheel"),
+        ),
+        Server("uvicorn", "uvicorn (bare ASGI)", "uvicorn_app.py", ("http", "https"), "uvicorn"),
+        Server("aiohttp", "aiohttp", "aiohttp_app.py", ("http", "https"), "aiohttp.web"),
+        Server("hypercorn", "hypercorn", "hypercorn_app.py", ("h2",), "hypercorn"),
+        Server("floor", "bare QTcpServer", "floor_app.py", ("http",), "PySide6.QtNetwork"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is the same for all processes of a run."""
+
+    python: str
+    certificate: Path
+    key: Path
+    server_cpu: int | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def variables(self) -> dict[str, str]:
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        return {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": path, **self.environment}
+
+
+class Running:
+    """A started server: its process and port. Use it in a ``with`` statement."""
+
+    def __init__(
+        self, server: Server, kind: str, setup: Setup, script: str = "", extra: tuple[str, ...] = ()
+    ) -> None:
+        self.server = server
+        self.kind = kind
+        self.started = time.perf_counter()
+        self.process = subprocess.Popen(
+            [
+                setup.python,
+                str(APPS / (script or server.script)),
+                *server.arguments,
+                *extra,
+                *("--kind", kind, "--certificate", str(setup.certificate), "--key", str(setup.key)),
+            ],
+            stdout=subprocess.PIPE,
+            env=setup.variables(),
+        )
+        if setup.server_cpu is not None:
+            os.sched_setaffinity(self.process.pid, {setup.server_cpu})
+        self.port = self._read_port()
+        self.ready = time.perf_counter()
+
+    def _read_port(self) -> int:
+        assert self.process.stdout is not None
+        readable, _, _ = select.select([self.process.stdout], [], [], START_LIMIT)
+        line = self.process.stdout.readline() if readable else b""
+        if not line.strip().isdigit():
+            self.stop()
+            raise RuntimeError(f"{self.server.title} did not start; its output is above")
+        return int(line)
+
+    def url(self, path: str) -> str:
+        scheme = "http" if self.kind == "http" else "https"
+        return f"{scheme}://127.0.0.1:{self.port}{path}"
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

@@ -1,0 +1,55 @@
+"""The work all servers do: what is asked, by which generator, and of whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .load import Ab, H2load, Upload, Wrk
+
+BROWSER = (
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "Accept-Language: en-US,en;q=0.5",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "Referer: http://localhost:8080/index.html",
+    "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark",
+    "Upgrade-Insecure-Requests: 1",
+    "Sec-Fetch-Dest: document",
+    "Sec-Fetch-Mode: navigate",
+    "Sec-Fetch-Site: same-origin",
+    "Sec-Fetch-User: ?1",
+    "Priority: u=0, i",
+)
+"""With the Host field that wrk adds, 13 fields."""
+
+MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Work:
+    """One row of the table; ``load`` is called with a URL, seconds and the processor to run on."""
+
+    name: str
+    title: str
+    path: str
+    load: Wrk | Ab | H2load | Upload
+    kind: str = "http"
+    floor: bool = False
+    """Whether the constant answer of the floor is a fair answer to it."""
+
+
+WORK = (
+    Work("hello", "hello, keep-alive, 16 connections", "/hello", Wrk(), floor=True),
+    Work("headers", "the same with 13 browser headers", "/hello", Wrk(BROWSER), floor=True),
+    Work("routes", "the 50th of 55 routes", "/route/50", Wrk()),
+    Work("typed", "a typed path argument", "/item/12345", Wrk()),
+    Work("json", "JSON in and out", "/json", Wrk(script="json.lua")),
+    Work("echo", "1 KiB POST, echoed", "/echo", Wrk(script="echo.lua")),
+    Work("100k", "100 kB reply", "/100k", Wrk()),
+    Work("1m", "1 MB reply", "/1m", Wrk()),
+    Work("upload", "20 MB upload", "/upload", Upload(20 * MEBIBYTE)),
+    Work("connect", "a new connection per request", "/hello", Ab()),
+    Work("tls", "hello over TLS, keep-alive", "/hello", Wrk(), kind="https"),
+    Work("h2", "HTTP/2, 8 clients x 10 streams", "/hello", H2load(), kind="h2"),
+    Work("h2-100k", "HTTP/2, 100 kB reply", "/100k", H2load(), kind="h2"),
+)
