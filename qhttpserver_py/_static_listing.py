@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from html import escape
 from typing import NamedTuple
 from urllib.parse import quote
@@ -70,5 +70,5 @@ def _row(entry: Entry) -> str:
     # "./" keeps a name with a colon from being read as a scheme.
     link = f'<a href="./{quote(entry.name, safe="")}{slash}">{escape(entry.name)}{slash}</a>'
     size = "" if entry.is_directory else f"{entry.size:,}".replace(",", "\u202f")
-    when = datetime.fromtimestamp(entry.modified, timezone.utc).strftime("%Y-%m-%d %H:%M")
+    when = datetime.fromtimestamp(entry.modified, UTC).strftime("%Y-%m-%d %H:%M")
     return f'<tr><td>{link}</td><td class="n">{size}</td><td class="n">{when}</td></tr>'

@@ -79,7 +79,7 @@ class Folder:
 
     def _names(self, path: str) -> tuple[str, ...]:
         below = path[len(self._root) :].strip(os.sep)
-        return tuple(below.split(os.sep)) if below else ()
+        return tuple(below.split(os.sep)) if below else ()  # noqa: PTH206
 
     def entries(self, place: Place) -> Iterator[Entry]:
         """See Store."""

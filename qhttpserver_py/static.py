@@ -50,7 +50,7 @@ class StaticFiles:
     single byte ranges; long files are streamed. Nothing outside *directory* can be reached, whatever
     the request says: ``..`` in any spelling, encoded slashes, backslashes, links that lead out.
 
-    Parameters:
+    Args:
         directory: a directory, or a Qt resource path that starts with ``:/``. It must exist.
         index: the file that stands for a directory, e.g. ``"index.html"``; empty for none.
         listing: answer a directory without *index* with a list of what it holds, instead of 404.
@@ -203,7 +203,8 @@ class StaticFiles:
 def mount(server: QHttpServer, prefix: str, files: StaticFiles | str | os.PathLike[str]) -> StaticFiles:
     """Serve *files* below the path *prefix* of *server*, as routes like any other.
 
-    Parameters:
+    Args:
+        server: where to add the routes.
         prefix: e.g. ``"/static"``; ``"/"`` for everything no earlier route answers.
         files: a StaticFiles, or a directory to make one of.
 

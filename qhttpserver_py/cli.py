@@ -1,0 +1,160 @@
+"""The command line program: a demonstration, a directory, or a user's server, from one command.
+
+Not in Qt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
+
+from PySide6.QtCore import QLoggingCategory
+from PySide6.QtNetwork import QLocalServer, QTcpServer
+
+from . import __version__
+from ._cli_access import AccessLog
+from ._cli_listen import CannotServeError, listen_local, listen_tcp, resolve, tls_configuration, url_of
+from ._cli_signals import StopSignals
+from ._cli_target import application, load
+from .qabstracthttpserver import QAbstractHttpServer
+
+_DEFAULT_HOST = "127.0.0.1"
+_DEFAULT_PORT = 8080
+_NEXT_PORTS = 100  # how many ports after the default one are tried
+_LEVELS = ("debug", "info", "warning", "critical")
+_EPILOG = """\
+examples:
+  qhttpserver                          a demonstration in the browser
+  qhttpserver .                        the files of this directory
+  qhttpserver app.py:server            the QHttpServer called "server" in app.py
+  qhttpserver package.module:make      the QHttpServer that make() returns
+  qhttpserver . --tls cert.pem key.pem over HTTPS, HTTP/2 included
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one sentence instead of repeating how it is used."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CannotServeError(f"{message[:1].upper()}{message[1:]} (see --help).")
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:6]) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port number")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="qhttpserver",
+        description="Serve HTTP from a Qt event loop.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "target", nargs="?", help="a directory, module:name or file.py:name; a demonstration if left out"
+    )
+    parser.add_argument("--host", help=f"address to listen on (default {_DEFAULT_HOST})")
+    parser.add_argument(
+        "--port", type=_port, help=f"port, 0 for any free one (default {_DEFAULT_PORT} or the next free one)"
+    )
+    parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"), help="PEM files; serves HTTPS and HTTP/2")
+    parser.add_argument(
+        "--local", metavar="NAME", help="a local socket instead of a port (with --port: as well)"
+    )
+    parser.add_argument(
+        "--log-level", choices=_LEVELS, help="least severe of the server's messages on stderr"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    parser.add_argument("--version", action="version", version=f"qhttpserver {__version__}")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program with *argv*, ``sys.argv[1:]`` by default.
+
+    Returns:
+        0 after Ctrl-C or SIGTERM (or what the application's own exit says), 2 when it could not start.
+
+    Threads: the main thread.
+
+    Not in Qt.
+    """
+    try:
+        return _run(_parser().parse_args(argv))
+    except CannotServeError as error:
+        if sys.stderr is not None:
+            sys.stderr.write(f"qhttpserver: {error}\n")
+        return 2
+    except KeyboardInterrupt:  # before the event loop ran
+        return 0
+    except SystemExit as done:  # --help and --version
+        return int(done.code or 0)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.log_level:
+        _set_log_level(options.log_level)
+    server, what = load(options.target)
+    app = application()
+    with StopSignals(app.quit):
+        places = _bind(server, options)
+        if not options.quiet and sys.stdout is not None:
+            _say(f"Serving {what} at {' and '.join(places)} - Ctrl-C stops it.")
+            if _is_exposed(server):
+                _say("Every computer that can reach this one can use it.")
+            server._observers.append(AccessLog(sys.stdout))
+        code = app.exec()
+    server.close()
+    return code
+
+
+def _set_log_level(least: str) -> None:
+    shown = _LEVELS.index(least)
+    rules = [f"qt.httpserver*.{level}={str(rank >= shown).lower()}" for rank, level in enumerate(_LEVELS)]
+    QLoggingCategory.setFilterRules("\n".join(rules))
+
+
+def _bind(server: QAbstractHttpServer, options: argparse.Namespace) -> list[str]:
+    """Listen as *options* say; return where. A server that listens already is left as it is."""
+    asked = any(value is not None for value in (options.host, options.port, options.tls, options.local))
+    if not asked and (server.servers() or server.localServers()):
+        return [*map(url_of, server.servers()), *(local.fullServerName() for local in server.localServers())]
+    places = []
+    if options.local is not None:
+        local = listen_local(options.local)
+        _adopt(server, local)
+        places.append(local.fullServerName())
+    if options.local is None or options.port is not None:
+        tcp = _listen(options)
+        _adopt(server, tcp)
+        fallen_back = options.port is None and tcp.serverPort() != _DEFAULT_PORT
+        places.append(url_of(tcp) + (f" (port {_DEFAULT_PORT} is taken)" if fallen_back else ""))
+    return places
+
+
+def _listen(options: argparse.Namespace) -> QTcpServer:
+    tls = tls_configuration(*options.tls) if options.tls else None
+    ports: Iterable[int] = [options.port]
+    if options.port is None:
+        ports = range(_DEFAULT_PORT, _DEFAULT_PORT + _NEXT_PORTS)
+    return listen_tcp(resolve(options.host or _DEFAULT_HOST), ports, tls)
+
+
+def _adopt(server: QAbstractHttpServer, listener: QTcpServer | QLocalServer) -> None:
+    if not server.bind(listener):
+        raise CannotServeError("The server refused the socket it was given.")
+
+
+def _is_exposed(server: QAbstractHttpServer) -> bool:
+    return not all(listener.serverAddress().isLoopback() for listener in server.servers())
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # a closed pipe is no reason not to serve
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
