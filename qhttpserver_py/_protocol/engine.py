@@ -36,11 +36,14 @@ class Limits:
         "field_size",
         "header_size",
         "keep_alive",
+        "memo",
         "persistent_tail",
         "url_size",
     )
 
     def __init__(self) -> None:
+        # HTTP/1 heads accepted under these limits, by their bytes: the message and its reply bits.
+        self.memo: dict[bytes, tuple[Message, int]] = {}
         self.url_size = 65536
         self.header_size = 65536
         self.field_size = 49152
@@ -49,6 +52,11 @@ class Limits:
         self.keep_alive = 15
         self.persistent_tail = b""
         self.set_keep_alive(15)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set a limit, and forget what was accepted under the old ones."""
+        object.__setattr__(self, name, value)
+        self.memo.clear()
 
     def set_keep_alive(self, seconds: int) -> None:
         """Change the keep-alive timeout that HTTP/1 replies advertise, in seconds."""

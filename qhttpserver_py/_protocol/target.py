@@ -1,0 +1,74 @@
+"""The request target's four forms, and what a host may look like (RFC 9112 3.2, RFC 3986 3.2). Pure."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv6Address
+
+# Visible ASCII but "#": a fragment never leaves the client. What else RFC 3986 forbids, such as
+# "|" and "{", browsers send all the same and nobody reads two ways.
+_CHARACTERS = bytes(octet for octet in range(0x21, 0x7F) if octet != ord("#"))
+
+_ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?]*)(?:[/?].*)?")
+
+# A comma is a sub-delim, but in a Host field it is what a proxy made of two Host fields.
+_AUTHORITY = re.compile(
+    rb"(?:\[([0-9A-Fa-f:.]+)\]"
+    rb"|\[[vV][0-9A-Fa-f]+\.[0-9A-Za-z\-._~!$&'()*+;=:]+\]"
+    rb"|(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)"
+    rb"(?::([0-9]{0,5}))?"
+)
+
+
+def clean(target: bytes) -> bool:
+    """Whether *target* is not empty and has only characters that a target may have."""
+    return bool(target) and not target.translate(None, _CHARACTERS)
+
+
+def split(method: str, target: bytes) -> tuple[bytes, bytes]:
+    """Return scheme and authority of a clean target, each empty if it has none.
+
+    Raises ValueError for a form that *method* does not go with.
+    """
+    if method == "CONNECT":
+        if not is_authority(target) or not re.search(rb":[0-9]+\Z", target):
+            raise ValueError("CONNECT takes host:port")
+        return b"", target
+    if target.startswith(b"/"):
+        return b"", b""
+    if target == b"*":
+        if method != "OPTIONS":
+            raise ValueError("only OPTIONS takes *")
+        return b"", b""
+    match = _ABSOLUTE.fullmatch(target)
+    if match is None:
+        raise ValueError("the request target is neither a path nor a URI")
+    scheme, authority = match.groups()
+    # User information is refused as RFC 9110 4.2.4 advises: it serves to fool readers.
+    if not is_authority(authority):
+        raise ValueError("the request target has no valid host")
+    return scheme.lower(), authority
+
+
+def is_authority(text: bytes) -> bool:
+    """Whether *text* is a host, with a port or without; an empty host is none (RFC 9110 4.2.1)."""
+    return _remembered(text) if len(text) <= 255 else _is_authority(text)
+
+
+def _is_authority(text: bytes) -> bool:
+    match = _AUTHORITY.fullmatch(text)
+    if match is None:
+        return False
+    address, port = match.groups()
+    if port and int(port) > 65535:
+        return False
+    if address is not None:
+        try:
+            IPv6Address(address.decode("ascii"))
+        except AddressValueError:
+            return False
+    return True
+
+
+_remembered = lru_cache(maxsize=256)(_is_authority)
