@@ -45,6 +45,11 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def report_sample(turn: int, row: str, name: str, sample: Sample) -> None:
+    failed = f" {sample.failed} failed" if sample.failed else ""
+    say(f"{turn + 1}: {row:9} {name:10} {sample.rate:10,.0f}/s {sample.cpu_us:9.1f} us{failed}")
+
+
 class Bench:
     """Keeps one process per server and kind for the whole run."""
 
@@ -82,9 +87,7 @@ class Bench:
                     self.sample(work, name, WARM_UP)
                 sample = self.sample(work, name, seconds)
                 samples[work.name, name].append(sample)
-                say(
-                    f"round {turn + 1}: {work.name:9} {name:10} {sample.rate:10,.0f}/s {sample.cpu_us:9.1f} us"
-                )
+                report_sample(turn, work.name, name, sample)
         return collect(samples)
 
 
@@ -115,7 +118,7 @@ def probe_rounds(probes: Iterable[Probe], wanted: list[str], count: int, setup: 
             for name in names:
                 value = probe.measure(SERVERS[name], setup)
                 values[probe.name][name].append(value)
-                say(f"round {turn + 1}: {probe.name:9} {name:10} {value:10.2f} {probe.unit}")
+                say(f"{turn + 1}: {probe.name:9} {name:10} {value:10.2f} {probe.unit}")
     return {
         row: {
             name: Cell(statistics.median(taken), low=min(taken), high=max(taken))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +77,7 @@ class Running:
     ) -> None:
         self.server = server
         self.kind = kind
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop()
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
             [
@@ -86,6 +88,7 @@ class Running:
                 *("--kind", kind, "--certificate", str(setup.certificate), "--key", str(setup.key)),
             ],
             stdout=subprocess.PIPE,
+            stderr=self.errors,
             env=setup.variables(),
         )
         if setup.server_cpu is not None:
@@ -98,8 +101,10 @@ class Running:
         readable, _, _ = select.select([self.process.stdout], [], [], START_LIMIT)
         line = self.process.stdout.readline() if readable else b""
         if not line.strip().isdigit():
+            self.errors.seek(0)
+            said = self.errors.read().decode(errors="replace")[-2000:]
             self.stop()
-            raise RuntimeError(f"{self.server.title} did not start; its output is above")
+            raise RuntimeError(f"{self.server.title} did not start: {said}")
         return int(line)
 
     def url(self, path: str) -> str:
@@ -109,6 +114,7 @@ class Running:
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
+        self.errors.close()
         if self.process.stdout is not None:
             self.process.stdout.close()
 

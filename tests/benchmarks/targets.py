@@ -37,7 +37,8 @@ class Verdict:
 
     def __str__(self) -> str:
         cpu = f"; CPU {self.cpu_ratio:.2f}" if self.cpu_ratio else ""
-        return f"{'PASS' if self.passed else 'MISS'}  {self.target.row:9} {self.ratio:6.2f}  (wanted {self.target}{cpu})"
+        word = "PASS" if self.passed else "MISS"
+        return f"{word}  {self.target.row:9} {self.ratio:6.2f}  (wanted {self.target}{cpu})"
 
 
 def both(row: str, wheel: float, uvicorn: float) -> list[Target]:
