@@ -295,6 +295,32 @@ class Connection(Closing):
         if self._dispatching != stream_id:
             self.flush()
 
+    def write_raw(self, data: bytes) -> None:
+        """Write bytes of our own making behind what the engine has queued."""
+        self.flush()
+        if self.socket is not None:
+            self._write(data)
+
+    def write_last(self, reply: bytes) -> None:
+        """Write a reply of our own making, and close lingering."""
+        self.write_raw(reply)
+        if self.socket is not None and not self.closing:
+            self.engine.linger = True
+            self.finish()
+
+    def release(self) -> Any:
+        """Let go of the socket for another protocol: none of our slots hears of it again."""
+        socket, self.socket = self.socket, None
+        self.upgrading = True
+        socket.readyRead.disconnect(self.on_ready_read)
+        socket.disconnected.disconnect(self.on_disconnected)
+        if self._watches_drain:
+            _socket.disconnect_written(socket, self.on_bytes_written)
+        socket.setReadBufferSize(0)
+        self._queue.clear()
+        self.core.forget(self)
+        return socket
+
     # ---- what the peer takes
 
     def backlog(self, stream_id: int) -> int:

@@ -122,6 +122,19 @@ class Exchange:
         if state is WAITING or state is STREAMING:
             self._run(self._drop)
 
+    def send_raw(self, status: int, reply: bytes, size: int) -> None:
+        """Answer with bytes that are a whole reply, and close (server's thread only)."""
+        self.state = state = advance(self.state, "send")
+        connection = self.connection
+        if state is not CANCELED and connection is not None:
+            connection.write_last(reply)
+            self._complete(status, size)
+
+    def upgraded(self) -> None:
+        """The socket speaks another protocol from here on; nothing is left to answer."""
+        self.state = DONE
+        self._complete(101, 0)
+
     def fail(self) -> None:
         """The handler raised: answer 500 where nothing was answered, cut a reply that was begun."""
         if self.state is WAITING:

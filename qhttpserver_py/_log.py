@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from PySide6.QtCore import QLoggingCategory, qCCritical, qCDebug, qCInfo, qCWarning
 
-SERVER = QLoggingCategory("qt.httpserver")
-RULE = QLoggingCategory("qt.httpserver.router.rule")
-HTTP1 = QLoggingCategory("qt.httpserver.http1handler")
-HTTP2 = QLoggingCategory("qt.httpserver.http2handler")
-PARSER = QLoggingCategory("qt.httpserver.parser")
-SECURITY = QLoggingCategory("qt.httpserver.security")
+# Qt keeps the pointer it is given, and the binding hands it the buffer of the Python string:
+# the names must live as long as the categories.
+_NAMES = (
+    "qt.httpserver",
+    "qt.httpserver.router.rule",
+    "qt.httpserver.http1handler",
+    "qt.httpserver.http2handler",
+    "qt.httpserver.parser",
+    "qt.httpserver.security",
+)
+SERVER, RULE, HTTP1, HTTP2, PARSER, SECURITY = (QLoggingCategory(name) for name in _NAMES)
 
 
 def debug(category: QLoggingCategory, text: str) -> None:

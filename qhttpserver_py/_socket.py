@@ -28,6 +28,14 @@ def connect_written(socket: AnySocket, slot: Callable[[int], None]) -> None:
         socket.bytesWritten.connect(slot)
 
 
+def disconnect_written(socket: AnySocket, slot: Callable[[int], None]) -> None:
+    """Undo ``connect_written``."""
+    if isinstance(socket, QSslSocket):
+        socket.encryptedBytesWritten.disconnect(slot)
+    else:
+        socket.bytesWritten.disconnect(slot)
+
+
 def disconnect(socket: AnySocket) -> None:
     """Close once everything is written."""
     if isinstance(socket, QLocalSocket):

@@ -14,6 +14,7 @@ from . import _log
 from ._core import HeadVerdict, ServerCore
 from ._listener import Listener
 from ._protocol.engine import Engine, Message
+from ._verifiers import Verifiers
 from .qhttpserverconfiguration import QHttpServerConfiguration
 from .qhttpserverrequest import QHttpServerRequest
 from .qhttpserverresponder import QHttpServerResponder
@@ -26,7 +27,7 @@ Observer = Callable[[QHttpServerRequest, int, int, float], None]
 """Called after each reply with the request, the status, the bytes of body and the seconds it took."""
 
 
-class QAbstractHttpServer(QObject):
+class QAbstractHttpServer(Verifiers, QObject):
     """Serves HTTP from bound servers; subclasses override ``handleRequest`` and ``missingHandler``.
 
     Lives in the thread it was made in; all networking and all handlers run there.
@@ -132,6 +133,8 @@ class QAbstractHttpServer(QObject):
             server.setParent(None)
             server.deleteLater()
         self._listeners.clear()
+        if self._pending is not None:
+            self._pending.close()
         self._core.close(timeout)
 
     def _forget(self, server: QTcpServer | QLocalServer) -> None:
@@ -227,6 +230,9 @@ class QAbstractHttpServer(QObject):
         request = QHttpServerRequest._make(message, connection.peer)
         exchange = self._open(connection, message, request, f"{message.method} {type(self).__name__}")
         responder = QHttpServerResponder._make(exchange)
+        if message.websocket:
+            self._upgrade(exchange, request, responder)
+            return
         try:
             if not self.handleRequest(request, responder) and not exchange.state:
                 self.missingHandler(request, responder)
