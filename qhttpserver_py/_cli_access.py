@@ -24,9 +24,7 @@ class AccessLog:
         if self._stream is None:
             return
         peer = request.remoteAddress().toString() or "-"
-        line = (
-            f'{peer} - - [{self._now()}] "{request_line(request)}" {status} {size} {seconds * 1000:.1f}ms\n'
-        )
+        line = f'{peer} - - [{self._now()}] "{request_line(request)}" {status} {size} {seconds * 1000:.1f}ms\n'
         try:
             self._stream.write(line)
             self._stream.flush()
@@ -45,9 +43,9 @@ def request_line(request: QHttpServerRequest) -> str:
     """Return method, target and version of *request*, safe to print."""
     message = request._message
     version = _VERSIONS.get(message.version, "HTTP/?")
-    return printable(f"{message.method} {message.target} {version}")
+    return f"{message.method} {printable(message.target)} {version}"
 
 
-def printable(text: str) -> str:
-    """Return *text* with everything escaped that could start a line or steer a terminal."""
-    return text.translate(_UNSAFE)
+def printable(target: bytes) -> str:
+    """Return *target* as text, with everything escaped that could start a line or steer a terminal."""
+    return target.decode("latin-1").translate(_UNSAFE)

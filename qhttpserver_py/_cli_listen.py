@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
+from PySide6.QtCore import QByteArray
 from PySide6.QtNetwork import (
     QAbstractSocket,
     QHostAddress,
@@ -63,13 +64,11 @@ def tls_configuration(certificate: str, key: str) -> QSslConfiguration:
         # Qt finds out at the first handshake only, and then tells nobody.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except (ssl.SSLError, OSError):
-        raise CannotServeError(
-            f"The key {key!r} does not belong to the certificate {certificate!r}."
-        ) from None
+        raise CannotServeError(f"The key {key!r} does not belong to the certificate {certificate!r}.") from None
     configuration = QSslConfiguration.defaultConfiguration()
     configuration.setLocalCertificateChain(chain)
     configuration.setPrivateKey(private_key)
-    configuration.setAllowedNextProtocols([b"h2", b"http/1.1"])
+    configuration.setAllowedNextProtocols([QByteArray(b"h2"), QByteArray(b"http/1.1")])
     return configuration
 
 
@@ -92,9 +91,7 @@ def listen_tcp(address: QHostAddress, ports: Iterable[int], tls: QSslConfigurati
         if server.listen(address, port):
             return server
         if server.serverError() != QAbstractSocket.SocketError.AddressInUseError:
-            raise CannotServeError(
-                f"Cannot listen on {address.toString()} port {port}: {server.errorString()}."
-            )
+            raise CannotServeError(f"Cannot listen on {address.toString()} port {port}: {server.errorString()}.")
         tried.append(port)
     if len(tried) == 1:
         raise CannotServeError(f"Port {tried[0]} on {address.toString()} is in use.")

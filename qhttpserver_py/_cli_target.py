@@ -34,9 +34,7 @@ def load(target: str | None) -> tuple[QAbstractHttpServer, str]:
     if colon and source and all(part.isidentifier() for part in name.split(".")):
         return _user_server(source, name), target
     if Path(target).exists():
-        raise CannotServeError(
-            f"{target!r} is a file: name a directory, or the server in a program (file.py:name)."
-        )
+        raise CannotServeError(f"{target!r} is a file: name a directory, or the server in a program (file.py:name).")
     raise CannotServeError(f"There is no directory {target!r}.")
 
 
@@ -91,9 +89,7 @@ def _import(source: str) -> ModuleType:
 
 def _exists(module: str) -> bool:
     try:
-        return all(part.isidentifier() for part in module.split(".")) and (
-            importlib.util.find_spec(module) is not None
-        )
+        return all(part.isidentifier() for part in module.split(".")) and (importlib.util.find_spec(module) is not None)
     except (ImportError, ValueError, AttributeError):
         return False
 

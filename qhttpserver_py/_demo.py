@@ -65,7 +65,7 @@ def hello(name: str) -> str:
 def statistics(request: QHttpServerRequest) -> dict[str, object] | tuple[dict[str, object], int]:
     """Take JSON; a tuple is a result and its status."""
     try:
-        numbers = [float(number) for number in json.loads(request.body().data())["numbers"]]
+        numbers = [float(number) for number in json.loads(bytes(request.body().data()))["numbers"]]
         return {"count": len(numbers), "sum": sum(numbers), "mean": sum(numbers) / len(numbers)}
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError, ZeroDivisionError):
         return {"error": 'send {"numbers": [...]} with at least one number'}, 400
@@ -101,13 +101,13 @@ class RequestLog:
     def add(self, request: QHttpServerRequest, status: int, size: int, seconds: float) -> None:
         """Note one reply, unless it was the page asking for this very log."""
         message = request._message
-        if message.target.startswith("/log?"):
+        if message.target.startswith(b"/log?"):
             return
         self._entries.append(
             {
                 "id": self._next,
                 "time": time.strftime("%H:%M:%S"),
-                "method": printable(message.method[:20]),
+                "method": message.method,
                 "target": printable(message.target[:200]),
                 "status": status,
                 "size": size,

@@ -12,29 +12,27 @@ from unicodedata import category
 from urllib.parse import quote, unquote_to_bytes
 
 # Device names that Windows finds in every directory, whatever their extension.
-_WINDOWS_DEVICE = re.compile(
-    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?:[ .:].*)?", re.IGNORECASE
-)
+_WINDOWS_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?:[ .:].*)?", re.IGNORECASE)
 _WINDOWS_ILLEGAL = frozenset('<>:"|?*')
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
-def target_path(target: str) -> str:
+def target_path(target: bytes) -> bytes:
     """Return the path of a request *target* as sent: no scheme and authority, query or fragment."""
-    if not target.startswith("/"):
-        _, found, rest = target.partition("://")
-        _, slash, path = rest.partition("/")
-        target = slash + path if found else ""
-    return target.partition("#")[0].partition("?")[0]
+    if not target.startswith(b"/"):
+        _, found, rest = target.partition(b"://")
+        _, slash, path = rest.partition(b"/")
+        target = slash + path if found else b""
+    return target.partition(b"#")[0].partition(b"?")[0]
 
 
-def target_query(target: str) -> str:
+def target_query(target: bytes) -> str:
     """Return the query of a request *target* with its question mark, empty if there is none."""
-    _, mark, query = target.partition("#")[0].partition("?")
-    return mark + query
+    _, mark, query = target.partition(b"#")[0].partition(b"?")
+    return (mark + query).decode("latin-1")
 
 
-def split_path(raw: str, *, windows: bool = os.name == "nt") -> list[str] | None:
+def split_path(raw: bytes, *, windows: bool = os.name == "nt") -> list[str] | None:
     """Return the decoded segments of a path as sent, or None if it must not be looked up.
 
     A last segment ``""`` stands for a trailing slash. Decoding happens once. Refused are: paths that
@@ -42,13 +40,13 @@ def split_path(raw: str, *, windows: bool = os.name == "nt") -> list[str] | None
     backslashes that were not), control characters, drive letters, and on Windows its reserved names,
     streams and trailing dots or blanks.
     """
-    if not raw.startswith("/"):
+    if not raw.startswith(b"/"):
         return None
     segments: list[str] = []
-    pieces = raw[1:].split("/")
+    pieces = raw[1:].split(b"/")
     for index, piece in enumerate(pieces):
         try:
-            segment = unquote_to_bytes(piece.encode("latin-1")).decode("utf-8")
+            segment = unquote_to_bytes(piece).decode("utf-8")
         except UnicodeError:
             return None
         is_trailing_slash = not segment and index == len(pieces) - 1
@@ -66,9 +64,7 @@ def is_plain_name(name: str, *, windows: bool = os.name == "nt") -> bool:
         return False
     if not windows:
         return True
-    return not (
-        name[-1] in ". " or _WINDOWS_DEVICE.fullmatch(name) or any(char in _WINDOWS_ILLEGAL for char in name)
-    )
+    return not (name[-1] in ". " or _WINDOWS_DEVICE.fullmatch(name) or any(char in _WINDOWS_ILLEGAL for char in name))
 
 
 def is_hidden(name: str) -> bool:

@@ -28,7 +28,7 @@ class FileRange(QIODevice):
         """Read the next bytes at the current position."""
         position = self.pos()
         self._file.seek(self._first + position)
-        return self._file.read(max(0, min(maxlen, self._length - position))).data()
+        return bytes(self._file.read(max(0, min(maxlen, self._length - position))).data())
 
     def close(self) -> None:
         """Close this and the file."""

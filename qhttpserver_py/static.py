@@ -246,7 +246,7 @@ def _send_file(
             device if whole else FileRange(device, first, length), _headers(fields), decision.status
         )
     device.seek(first)
-    body = device.read(length).data()
+    body = bytes(device.read(length).data())
     device.close()
     if len(body) != length:  # cut short since it was opened
         return _refuse(responder, 404)

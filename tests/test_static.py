@@ -38,9 +38,7 @@ class Reply:
         if isinstance(data, QHttpHeaders):
             data, rest = b"", (data, *rest)
         headers, self.status = rest if len(rest) == 2 else (*rest, 200)
-        self.headers = {
-            name.data().decode(): value.data().decode() for name, value in headers.toListOfPairs()
-        }
+        self.headers = {name.data().decode(): value.data().decode() for name, value in headers.toListOfPairs()}
         if isinstance(data, QIODevice):
             self.device = data
             assert data.isOpen() and not data.isSequential()
@@ -57,7 +55,7 @@ class Reply:
 
 def ask(files: StaticFiles, target: str, method: str = "GET", /, **headers: str) -> Reply:
     message = Message(
-        1, method, target, 11, [(n.replace("_", "-").encode(), v.encode()) for n, v in headers.items()]
+        1, method, target.encode(), 11, [(n.replace("_", "-").encode(), v.encode()) for n, v in headers.items()]
     )
     reply = Reply()
     files.serve(QHttpServerRequest._make(message, None), reply)  # type: ignore[arg-type]
@@ -270,9 +268,7 @@ def test_unreadable(site: Path) -> None:
     assert ask(StaticFiles(site), "/a.txt").status == 404
 
 
-def test_a_file_that_vanishes_before_it_is_opened(
-    files: StaticFiles, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_vanishes_before_it_is_opened(files: StaticFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_args: object) -> int:
         raise FileNotFoundError
 
@@ -284,9 +280,7 @@ def test_a_file_that_vanishes_before_it_is_opened(
 def test_a_file_that_becomes_a_pipe(files: StaticFiles, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(site / "pipe")
     real = os.open
-    monkeypatch.setattr(
-        "qhttpserver_py._static_stores.os.open", lambda _path, flags: real(site / "pipe", flags)
-    )
+    monkeypatch.setattr("qhttpserver_py._static_stores.os.open", lambda _path, flags: real(site / "pipe", flags))
     assert ask(files, "/a.txt").status == 404
 
 
@@ -458,7 +452,7 @@ def test_mount(site: Path, prefix: str, patterns: list[str]) -> None:
     assert list(server.rules) == patterns
     reply = Reply()
     target = prefix.rstrip("/") + "/a.txt"
-    server.rules[patterns[-1]](QHttpServerRequest._make(Message(1, "GET", target, 11, []), None), reply)  # type: ignore[arg-type]
+    server.rules[patterns[-1]](QHttpServerRequest._make(Message(1, "GET", target.encode(), 11, []), None), reply)  # type: ignore[arg-type]
     assert reply.body == b"hello"
 
 
@@ -480,6 +474,6 @@ def test_mount_says_what_is_wrong(site: Path) -> None:
 def test_as_a_routes_handler(site: Path, target: str, captured: str, body: bytes) -> None:
     (site / "100%#?.txt").write_text("odd")
     reply = Reply()
-    request = QHttpServerRequest._make(Message(1, "GET", target, 11, []), None)  # type: ignore[arg-type]
+    request = QHttpServerRequest._make(Message(1, "GET", target.encode(), 11, []), None)  # type: ignore[arg-type]
     StaticFiles(site)(QUrl(captured), request, reply)  # type: ignore[arg-type]
     assert reply.body == body

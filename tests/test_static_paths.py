@@ -32,7 +32,7 @@ from qhttpserver_py._static_paths import (
     ],
 )
 def test_target(target: str, path: str, query: str) -> None:
-    assert (target_path(target), target_query(target)) == (path, query)
+    assert (target_path(target.encode()), target_query(target.encode())) == (path.encode(), query)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_target(target: str, path: str, query: str) -> None:
     ],
 )
 def test_paths_that_may_be_looked_up(raw: str, segments: list[str]) -> None:
-    assert split_path(raw, windows=False) == segments
+    assert split_path(raw.encode(), windows=False) == segments
 
 
 HOSTILE = [
@@ -94,14 +94,13 @@ HOSTILE = [
     "/%c0%ae%c0%ae/x",
     "/%e0%80%af",
     "/%ed%a0%80",
-    "/\u20ac",
 ]
 
 
 @pytest.mark.parametrize("raw", HOSTILE)
 @pytest.mark.parametrize("windows", [False, True])
 def test_paths_that_must_not_be_looked_up(raw: str, windows: bool) -> None:
-    assert split_path(raw, windows=windows) is None
+    assert split_path(raw.encode(), windows=windows) is None
 
 
 @pytest.mark.parametrize(
@@ -131,17 +130,15 @@ def test_paths_that_must_not_be_looked_up(raw: str, windows: bool) -> None:
 )
 def test_names_that_windows_reads_differently(name: str) -> None:
     raw = join_url([name])
-    assert split_path(raw, windows=True) is None
+    assert split_path(raw.encode(), windows=True) is None
 
 
 @pytest.mark.parametrize("name", ["console", "nulls.txt", "com", "com10", "auxiliary", "lpt"])
 def test_names_that_only_look_reserved(name: str) -> None:
-    assert split_path("/" + name, windows=True) == [name]
+    assert split_path(b"/" + name.encode(), windows=True) == [name]
 
 
-@pytest.mark.parametrize(
-    ("name", "hidden"), [(".env", True), (".git", True), ("a.b", False), (".well-known", False)]
-)
+@pytest.mark.parametrize(("name", "hidden"), [(".env", True), (".git", True), ("a.b", False), (".well-known", False)])
 def test_hidden(name: str, hidden: bool) -> None:
     assert is_hidden(name) is hidden
 
@@ -169,7 +166,7 @@ def test_url_cannot_name_another_host() -> None:
 @given(raw=st.text(alphabet="/.%\\2eEfF5cC0aA:~ \x00ü", max_size=24).map(lambda text: "/" + text))
 def test_nothing_joins_to_a_place_outside(raw: str) -> None:
     for windows in (False, True):
-        segments = split_path(raw, windows=windows)
+        segments = split_path(raw.encode(), windows=windows)
         if segments is not None:
             joined = os.path.normpath(os.path.join("/srv/www", *segments))
             assert inside("/srv/www", joined)
@@ -184,5 +181,5 @@ def test_what_is_split_joins_to_itself(names: list[str]) -> None:
         url = join_url(names)
     except UnicodeEncodeError:  # lone surrogates are no names
         return
-    segments = split_path(url, windows=False)
+    segments = split_path(url.encode(), windows=False)
     assert segments is None or segments == names

@@ -1,0 +1,420 @@
+"""The command line program: as a function for what it says, as a process for what it does."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+from PySide6.QtCore import QCoreApplication, QLoggingCategory, QTimer
+from PySide6.QtNetwork import QHostAddress, QLocalServer, QTcpServer
+
+from qhttpserver_py import _cli_listen
+from qhttpserver_py._cli_access import AccessLog
+from qhttpserver_py._cli_listen import CannotServeError, listen_tcp, resolve, url_of
+from qhttpserver_py._protocol.engine import Message
+from qhttpserver_py.cli import main
+from qhttpserver_py.qhttpserverrequest import Peer, QHttpServerRequest
+
+SECONDS = 20  # how long anything here may take
+pytestmark = pytest.mark.usefixtures("qapp")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals and sockets")
+
+APP = """
+from qhttpserver_py import QHttpServer
+server = QHttpServer()
+server.route("/who", lambda: "ours")
+number = 7
+def make():
+    return server
+def breaks():
+    raise ValueError("no such thing\\nat all")
+class holder:
+    inner = server
+"""
+
+
+# ---- as a function
+
+
+@pytest.fixture
+def app_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "myapp.py"
+    path.write_text(APP)
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    (tmp_path / "exits.py").write_text("raise SystemExit(3)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield path
+    for name in ("myapp", "broken", "exits"):
+        sys.modules.pop(name, None)
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run with *arguments* that cannot work; return the one sentence on stderr."""
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("qhttpserver: ") and err.endswith(".\n") and err.count("\n") == 1
+    return err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--port", "x"], "no port number"),
+        (["--port", "65536"], "no port number"),
+        (["--port", "-1"], "no port number"),
+        (["--nonsense"], "--nonsense"),
+        (["a", "b"], "unrecognized"),
+        (["--tls", "only-one"], "--tls"),
+        (["--log-level", "loud"], "--log-level"),
+        (["nowhere"], "no directory 'nowhere'"),
+        (["./nowhere"], "no directory"),
+        (["myapp.py"], "is a file"),
+        (["myapp.py:nothing"], "has no 'nothing'"),
+        (["myapp.py:number"], "gives a int, not a QHttpServer"),
+        (["myapp.py:breaks"], "fails with ValueError: no such thing at all"),
+        (["myapp:holder.nothing"], "has no 'holder.nothing'"),
+        (["nofile.py:server"], "no Python file 'nofile.py'"),
+        (["nomodule:server"], "no module 'nomodule'"),
+        (["no.such.module:server"], "no module 'no.such.module'"),
+        (["..:server"], "no module"),
+        (["broken:server"], "ZeroDivisionError"),
+        (["exits.py:server"], "exits instead"),
+        ([".", "--host", "not a host"], "no address"),
+        ([".", "--host", "192.0.2.1", "--port", "0"], "Cannot listen on 192.0.2.1"),
+        ([".", "--tls", "cert.pem", "key.pem"], "no file 'cert.pem'"),
+        ([".", "--tls", "myapp.py", "myapp.py"], "holds no PEM certificate"),
+    ],
+)
+def test_refusals(capsys: pytest.CaptureFixture[str], app_file: Path, arguments: list[str], words: str) -> None:
+    assert words in refusal(capsys, *arguments)
+
+
+def test_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        assert f"Port {port} on 127.0.0.1 is in use" in refusal(capsys, ".", "--port", str(port))
+
+
+def test_all_ports_in_use() -> None:
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as one,
+        closing(socket.create_server(("127.0.0.1", 0))) as two,
+    ):
+        ports = [one.getsockname()[1], two.getsockname()[1]]
+        with pytest.raises(CannotServeError, match="are all in use"):
+            listen_tcp(resolve("127.0.0.1"), ports, None)
+
+
+def test_certificates_that_do_not_fit(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    authority = trustme.CA()
+    for name in ("one", "two"):
+        issued = authority.issue_cert("localhost")
+        issued.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+        issued.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+    one, two = str(tmp_path / "one.pem"), str(tmp_path / "two.key")
+    assert "does not belong to" in refusal(capsys, ".", "--tls", one, two)
+    assert "holds no PEM private key" in refusal(capsys, ".", "--tls", one, one)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
+def test_a_certificate_nobody_may_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "x.pem"
+    path.write_text("x")
+    path.chmod(0)
+    assert "cannot be read" in refusal(capsys, ".", "--tls", str(path), str(path))
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"qhttpserver \d+\.\d+\.\d+\n", capsys.readouterr().out)
+    assert main(["--help"]) == 0
+    assert "file.py:name" in capsys.readouterr().out
+
+
+def test_no_streams_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["nowhere"]) == 2
+    assert main(["--version"]) == 0
+
+
+def run(*arguments: str, code: int = 0) -> int:
+    """Run the program in this process until its event loop has run once."""
+    app = QCoreApplication.instance()
+    assert app is not None
+    QTimer.singleShot(0, lambda: app.exit(code))
+    return main(arguments)
+
+
+def test_it_says_where_it_serves(capsys: pytest.CaptureFixture[str], app_file: Path) -> None:
+    assert run(".", "--port", "0") == 0
+    assert re.fullmatch(r"Serving \. at http://127\.0\.0\.1:\d+/ - Ctrl-C stops it\.\n", capsys.readouterr().out)
+    assert run("--port", "0", "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+    assert run("--port", "0", code=3) == 3
+
+
+def test_it_warns_of_the_network(capsys: pytest.CaptureFixture[str], app_file: Path) -> None:
+    assert run("myapp:make", "--port", "0", "--host", "0.0.0.0") == 0
+    assert "Every computer" in capsys.readouterr().out
+
+
+def test_the_next_port_when_the_usual_one_is_taken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("qhttpserver_py.cli._DEFAULT_PORT", port)
+        assert run() == 0
+    out = capsys.readouterr().out
+    assert f"(port {port} is taken)" in out
+    assert out.count("\n") == 1
+
+
+def test_a_server_that_listens_already_is_left_alone(capsys: pytest.CaptureFixture[str], app_file: Path) -> None:
+    app_file.write_text(
+        APP + "from PySide6.QtNetwork import QTcpServer\n"
+        "def bound():\n    tcp = QTcpServer()\n    tcp.listen(port=0)\n"
+        "    server.bind(tcp)\n    return server\n"
+    )
+    assert run("myapp.py:bound") == 0
+    assert capsys.readouterr().out.count("http://") == 1
+
+
+def test_signals_are_put_back() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert run("--port", "0", "--quiet") == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_event_loop_runs(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qhttpserver_py.cli._say", lambda _text: signal.raise_signal(number))
+    assert main(["--port", "0"]) == 0
+
+
+def test_log_level(app_file: Path) -> None:
+    category = QLoggingCategory("qt.httpserver.security")
+    try:
+        assert run(".", "--port", "0", "--quiet", "--log-level", "debug") == 0
+        assert category.isDebugEnabled()
+        assert run(".", "--port", "0", "--quiet", "--log-level", "critical") == 0
+        assert not category.isWarningEnabled() and category.isCriticalEnabled()
+    finally:
+        QLoggingCategory.setFilterRules("")
+
+
+def request(method: str = "GET", target: str = "/", version: int = 11) -> QHttpServerRequest:
+    peer = Peer(QHostAddress("192.0.2.7"), 1, QHostAddress("192.0.2.1"), 80)
+    return QHttpServerRequest._make(Message(1, method, target.encode("latin-1"), version, []), peer)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (request(), '"GET / HTTP/1.1" 200 5 1.5ms'),
+        (request("POST", "/a?b", 20), '"POST /a?b HTTP/2" 200 5 1.5ms'),
+        # Nothing of a peer's can start a line of its own or steer a terminal.
+        (request(target='/"\n\x1b[31m\x9b\\'), r'"GET /\x22\x0a\x1b[31m\x9b\\ HTTP/1.1" 200 5 1.5ms'),
+    ],
+)
+def test_access_log(asked: QHttpServerRequest, expected: str) -> None:
+    stream = io.StringIO()
+    AccessLog(stream)(asked, 200, 5, 0.0015)
+    prefix, _, rest = stream.getvalue().partition("] ")
+    assert rest == expected + "\n"
+    assert re.fullmatch(r"192\.0\.2\.7 - - \[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}", prefix)
+
+
+def test_access_log_survives_its_reader() -> None:
+    class Gone(io.StringIO):
+        calls = 0
+
+        def write(self, text: str) -> int:
+            self.calls += 1
+            raise BrokenPipeError
+
+    stream = Gone()
+    log = AccessLog(stream)
+    log(request(), 200, 0, 0.0)
+    log(request(), 200, 0, 0.0)
+    assert stream.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:"),
+        ("localhost", "http://127.0.0.1:"),
+        ("0.0.0.0", "http://127.0.0.1:"),
+        ("::1", "http://[::1]:"),
+        ("::", "http://[::1]:"),
+    ],
+)
+def test_urls(host: str, url: str) -> None:
+    server = QTcpServer()
+    if not server.listen(resolve(host), 0):
+        pytest.skip(f"no {host} here")
+    assert url_of(server).startswith(url)
+    server.close()
+
+
+def test_names_are_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.9", 0))]
+    monkeypatch.setattr(_cli_listen.socket, "getaddrinfo", lambda *_a, **_k: found)
+    assert resolve("me.example").toString() == "127.0.0.9"
+
+
+@posix
+def test_a_local_socket_left_behind_is_replaced(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with closing(socket.socket(socket.AF_UNIX)) as left:
+        left.bind(path)
+    assert run(".", "--local", path) == 0
+    assert path in capsys.readouterr().out
+    server = QLocalServer()
+    assert server.listen(path)
+    assert "is in use" in refusal(capsys, ".", "--local", path)
+    server.close()
+    assert "Cannot listen on the local socket" in refusal(capsys, ".", "--local", str(tmp_path / "no" / "s"))
+
+
+# ---- as a process
+
+
+class Program:
+    """The program in a process of its own, and what it said."""
+
+    def __init__(self, process: subprocess.Popen[str], first: str) -> None:
+        self.process = process
+        self.first = first
+        found = re.search(r"(https?)://127\.0\.0\.1:(\d+)/", first)
+        self.port = int(found[2]) if found else 0
+
+    def get(self, path: str, context: ssl.SSLContext | None = None, **headers: str) -> tuple[int, bytes]:
+        kind = http.client.HTTPConnection if context is None else http.client.HTTPSConnection
+        more = {} if context is None else {"context": context}
+        with closing(kind("127.0.0.1", self.port, timeout=SECONDS, **more)) as connection:
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=SECONDS)
+        return self.process.returncode, out, err
+
+
+@contextmanager
+def program(*arguments: str, command: list[str] | None = None, cwd: Path | None = None) -> Iterator[Program]:
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONUNBUFFERED": ""}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+    command = command or [sys.executable, "-m", "qhttpserver_py"]
+    process = subprocess.Popen(
+        [*command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=cwd,
+    )
+    watchdog = threading.Timer(SECONDS, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        yield Program(process, process.stdout.readline())
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it(number: int) -> None:
+    with program("--port", "0") as running:
+        assert "Serving the demonstration" in running.first
+        status, body = running.get("/")
+        assert status == 200 and body.startswith(b"<!DOCTYPE html>")
+        code, out, err = running.stop(number)
+    assert (code, err) == (0, "")
+    assert re.search(rf'127\.0\.0\.1 .* "GET / HTTP/1\.1" 200 {len(body)} \d+\.\d+ms\n', out)
+
+
+@posix
+def test_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "secret").write_text("secret")
+    big = bytes(range(256)) * 20000
+    (tmp_path / "site" / "big.bin").write_bytes(big)
+    with program("site", "--port", "0", cwd=tmp_path) as running:
+        assert running.get("/big.bin") == (200, big)
+        assert running.get("/big.bin", Range="bytes=5-1000004") == (206, big[5:1000005])
+        assert running.get("/%2e%2e/secret") == (404, b"Not Found\n")
+        assert b"big.bin" in running.get("/")[1]
+        assert running.stop()[0] == 0
+
+
+@posix
+@pytest.mark.parametrize("target", ["myapp:server", "myapp.py:server", "./myapp.py:make", "myapp:holder.inner"])
+def test_a_users_server(app_file: Path, target: str) -> None:
+    with program(target, "--port", "0", cwd=app_file.parent) as running:
+        assert running.get("/who") == (200, b"ours")
+        assert running.stop()[0] == 0
+
+
+@posix
+def test_tls(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    for pem in issued.cert_chain_pems:
+        pem.write_to_path(chain, append=True)
+    issued.private_key_pem.write_to_path(key)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    with program("--port", "0", "--tls", str(chain), str(key)) as running:
+        assert running.first.count("https://") == 1
+        assert running.get("/hello/you", context) == (200, b"Hello, you!")
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        with (
+            socket.create_connection(("127.0.0.1", running.port), timeout=SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as encrypted,
+        ):
+            assert encrypted.selected_alpn_protocol() == "h2"
+        assert running.stop()[0] == 0
+
+
+@posix
+def test_local_socket_without_any_output(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    command = ["sh", "-c", 'exec "$0" "$@" >&- 2>&-', sys.executable, "-m", "qhttpserver_py"]
+    with program("--local", path, command=command) as running:
+        with closing(socket.socket(socket.AF_UNIX)) as client:
+            client.settimeout(SECONDS)
+            for _ in range(SECONDS * 20):
+                try:
+                    client.connect(path)
+                    break
+                except OSError:
+                    threading.Event().wait(0.05)
+            client.sendall(b"GET /hello/you HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = b"".join(iter(lambda: client.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and answer.endswith(b"Hello, you!")
+        assert running.stop()[0] == 0
