@@ -9,6 +9,7 @@ from __future__ import annotations
 import json.encoder
 import re
 from collections.abc import Callable
+from typing import cast
 
 from PySide6.QtCore import (
     QByteArray,
@@ -37,9 +38,9 @@ _quote: Callable[[str], str] = json.encoder.encode_basestring
 def dumps(value: object) -> bytes:
     """Return *value* as compact JSON: keys sorted, NaN and infinities as null, 1.0 as 1.
 
-    Takes what JSON has (dict with str keys, list, tuple, str, int, float, bool, None), QJsonDocument, QJsonArray,
-    QJsonValue, and the Qt values that QJsonValue has a text for. Raises TypeError for anything else
-    and ValueError for what contains itself.
+    Takes what JSON has (dict with str keys, list, tuple, str, int, float, bool, None), QJsonDocument,
+    QJsonArray, QJsonValue, and the Qt values that QJsonValue has a text for. Raises TypeError for
+    anything else, ValueError for what contains itself and OverflowError for an int no double holds.
     """
     try:
         text = _text(value)
@@ -53,7 +54,7 @@ def dumps(value: object) -> bytes:
 
 def indented(document: QJsonDocument) -> bytes:
     """Return *document* as indented JSON: four blanks a level and a final newline; empty if it is null."""
-    return document.toJson().data()
+    return bytes(document.toJson().data())
 
 
 def _text(value: object) -> str:
@@ -72,13 +73,13 @@ def _array(value: list[object] | tuple[object, ...]) -> str:
 
 def _sorted_keys(value: dict[object, object]) -> list[str]:
     try:
-        joined = "".join(value)  # type: ignore[arg-type] - the test that all keys are str
+        joined = "".join(cast("dict[str, object]", value))  # also the test that all keys are str
     except TypeError:
         key = next(key for key in value if not isinstance(key, str))
         raise TypeError(f"the keys of a JSON object are str, not {type(key).__name__}: {key!r}") from None
     # QString orders by UTF-16 code unit, str by code point.
     order = None if joined.isascii() else _utf16
-    return sorted(value, key=order)  # type: ignore[type-var, arg-type]
+    return sorted(cast("dict[str, object]", value), key=order)
 
 
 def _utf16(text: str) -> bytes:
@@ -99,13 +100,13 @@ def _number(value: float) -> str:
 
 
 def _by_qt(value: object) -> str:
-    return QJsonDocument.fromVariant([value]).toJson(_COMPACT).data()[1:-1].decode()
+    return bytes(QJsonDocument.fromVariant([value]).toJson(_COMPACT).data()[1:-1]).decode()
 
 
 def _other(value: object) -> str:
     """Write what is no plain JSON type, but a subclass of one or a value of Qt."""
     if isinstance(value, QJsonDocument):
-        return value.toJson(_COMPACT).data().decode()
+        return bytes(value.toJson(_COMPACT).data()).decode()
     if isinstance(value, _QT_TYPES):
         return _by_qt(value)
     for kind in (str, int, float, dict, list, tuple):

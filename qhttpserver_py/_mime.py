@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from PySide6.QtCore import QByteArray, QMimeDatabase
 
+from ._protocol.engine import Header
+
 ZEROSIZE = b"application/x-zerosize"
 EMPTY = b"application/x-empty"
 JSON = b"application/json"
@@ -20,6 +22,7 @@ _REMEMBERED_COUNT = 512
 HEAD_SIZE = 65536
 
 _remembered: dict[bytes, bytes] = {}
+_fields: dict[bytes, tuple[Header, ...]] = {}
 
 
 def sniff(body: bytes) -> bytes:
@@ -46,3 +49,16 @@ def _look(body: bytes) -> bytes:
             _remembered.clear()
         _remembered[body] = found
     return found
+
+
+def type_fields(mime: bytes) -> tuple[Header, ...]:
+    """Return the header of a response that has but a content type; none for an empty *mime*.
+
+    The same object each time, so that what is rendered from it can be found again.
+    """
+    fields = _fields.get(mime)
+    if fields is None:
+        fields = ((b"content-type", mime),) if mime else ()
+        if len(_fields) < _REMEMBERED_COUNT:
+            _fields[mime] = fields
+    return fields

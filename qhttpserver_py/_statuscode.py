@@ -78,3 +78,19 @@ class StatusCode(Enum):
 
 CODES: dict[int, StatusCode] = {member.value: member for member in StatusCode}
 """Every named status by its number."""
+
+Status = StatusCode | int  # an http.HTTPStatus is an int
+
+
+def code_of(status: object) -> int:
+    """Return the number of *status*, a StatusCode or an int.
+
+    Raises TypeError for another type and ValueError for a number outside 100 to 599 (RFC 9110 15).
+    """
+    if isinstance(status, StatusCode):
+        return status.value
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise TypeError(f"a status is a StatusCode or an int, not {type(status).__name__}")
+    if not 100 <= status <= 599:
+        raise ValueError(f"{status} is no HTTP status: use 100 to 599")
+    return int(status)

@@ -248,8 +248,9 @@ class QHttpServerConfiguration:
 
     def __repr__(self) -> str:
         default = QHttpServerConfiguration()
-        changed = (name for name in self.__slots__ if getattr(self, name) != getattr(default, name))
-        return f"QHttpServerConfiguration({', '.join(f'{name[1:]}={getattr(self, name)!r}' for name in changed)})"
+        settings = {name: getattr(self, name) for name in QHttpServerConfiguration.__slots__}
+        changed = [f"{name[1:]}={value}" for name, value in settings.items() if value != getattr(default, name)]
+        return f"QHttpServerConfiguration({', '.join(changed)})"
 
     def _take(self, other: QHttpServerConfiguration) -> None:
         for name in QHttpServerConfiguration.__slots__:

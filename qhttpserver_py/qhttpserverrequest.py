@@ -26,7 +26,7 @@ class Peer:
 
     __slots__ = ("local_address", "local_port", "remote_address", "remote_port", "scheme", "ssl")
 
-    def __init__(  # noqa: PLR0917 - a record
+    def __init__(
         self,
         remote_address: QHostAddress,
         remote_port: int,
@@ -272,10 +272,12 @@ class QHttpServerRequest:
                 delattr(self, name)
 
 
+Method = QHttpServerRequest.Method
+
 _new = object.__new__
 _CONTENTS = tuple(name for name in QHttpServerRequest.__slots__ if name != "__weakref__")
-_UNKNOWN = QHttpServerRequest.Method.Unknown
-_METHODS = {str(member.name).upper(): member for member in QHttpServerRequest.Method}
+_UNKNOWN = Method.Unknown
+_METHODS = {str(member.name).upper(): member for member in Method}
 _NO_MESSAGE = Message(0, "", b"", 11, [])
 _NO_PEER = Peer(QHostAddress(), 0, QHostAddress(), 0)
 
@@ -284,13 +286,13 @@ def _contents(request: QHttpServerRequest) -> dict[str, object]:
     return {name: getattr(request, name) for name in _CONTENTS if hasattr(request, name)}
 
 
-def _field_name(key: QByteArray | bytes | bytearray | memoryview | str) -> bytes:
+def _field_name(key: object) -> bytes:
     if isinstance(key, bytes):
         return key.lower()
     if isinstance(key, str):
         return key.encode("latin-1", "replace").lower()
     if isinstance(key, QByteArray):
-        return key.data().lower()
+        return bytes(key.data()).lower()
     if isinstance(key, (bytearray, memoryview)):
         return bytes(key).lower()
     raise TypeError(f"a header name is bytes, QByteArray or str, not {type(key).__name__}")
@@ -302,7 +304,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _text(octets: bytes) -> str:
-    """Decode UTF-8 as QString does: one U+FFFD for each octet that is not (Python may take several at once)."""
+    """Decode UTF-8 as QString does: one U+FFFD for each bad octet, where Python may take several for one."""
     try:
         return octets.decode()
     except UnicodeDecodeError:

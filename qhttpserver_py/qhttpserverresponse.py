@@ -2,21 +2,239 @@
 
 from __future__ import annotations
 
-from ._protocol.engine import Header
-from ._statuscode import StatusCode
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias, overload
+
+from PySide6.QtCore import QByteArray, QFile, QIODevice, QJsonArray, QJsonDocument, QJsonValue
+from PySide6.QtNetwork import QHttpHeaders
+
+from . import _statuscode
+from ._headers import pairs, qt_headers
+from ._json import dumps
+from ._mime import EMPTY, JSON, for_file, sniff, type_fields
+from ._protocol.engine import Header, Headers
+from ._protocol.wire import check_header
+from ._statuscode import CODES, Status, code_of
+
+Bytes = QByteArray | bytes | bytearray | memoryview
+Json = QJsonArray | QJsonDocument | QJsonValue | dict[str, Any] | list[Any]
+
+_Content = tuple[tuple[Header, ...], bytes]
+
+_FORMS = (
+    "QHttpServerResponse(status), QHttpServerResponse(data[, status]) or "
+    "QHttpServerResponse(mimeType, data[, status]); "
+    "data is str, bytes, bytearray, memoryview, QByteArray, dict, list, QJsonArray or QJsonDocument, "
+    "mimeType bytes or str, status a StatusCode or an int"
+)
 
 
 class QHttpServerResponse:
-    """A complete reply.
+    """A complete reply: status, header fields and body, all in memory.
+
+    Returned by handlers, or sent by ``QHttpServerResponder.sendResponse()``. It cannot be copied;
+    ``swap()`` it into another. Not bound to a thread.
 
     Qt: QHttpServerResponse.
     """
 
     __slots__ = ("__weakref__", "_data", "_headers", "_status")
 
-    StatusCode = StatusCode
+    StatusCode: TypeAlias = _statuscode.StatusCode
 
-    def __init__(self, *args: object, status: StatusCode | int = StatusCode.Ok) -> None:
-        self._status: int = status.value if isinstance(status, StatusCode) else status
-        self._headers: list[Header] = []
-        self._data: bytes = b""
+    _status: int
+    _headers: Headers
+    _data: bytes
+
+    @overload
+    def __init__(self, statusCode: Status, /) -> None: ...
+    @overload
+    def __init__(self, data: str | Bytes | Json | None, /, status: Status = ...) -> None: ...
+    @overload
+    def __init__(self, mimeType: Bytes | str, data: Bytes | str | None, /, status: Status = ...) -> None: ...
+    def __init__(self, *arguments: object, status: object = None) -> None:  # pyright: ignore[reportInconsistentOverload]
+        """Make a reply of a status alone, of data, or of a content type and data.
+
+        Without a content type, data that is JSON gets ``application/json`` and compact text; other
+        data the type that its bytes look like, which is ``text/plain`` for most text. An empty
+        mimeType adds no content type. The status is 200 unless given; a status alone has an empty
+        body of type ``application/x-empty``. None is an empty body.
+
+        Raises TypeError for arguments that fit no form, and ValueError for a status outside 100 to
+        599 and for a mimeType with CR, LF, NUL or another control character.
+
+        Qt: QHttpServerResponse::QHttpServerResponse; str as mimeType, list, QJsonDocument and int as
+        status are not in Qt for Python.
+        """
+        write = _WRITERS.get(type(arguments[0])) if len(arguments) == 1 else None
+        if write is not None:
+            self._headers, self._data = write(arguments[0])
+            self._status = 200 if status is None else code_of(status)
+        else:
+            self._fill(arguments, status)
+
+    def _fill(self, arguments: tuple[object, ...], status: object) -> None:
+        given = list(arguments)
+        if given and status is None and _is_status(given[-1]):
+            status = given.pop()
+        if len(given) == 2:
+            self._headers, self._data = type_fields(_mime_type(given[0])), _body(given[1])
+        elif len(given) == 1:
+            self._headers, self._data = _typed_body(given[0])
+        elif not given and arguments:
+            self._headers, self._data = type_fields(EMPTY), b""
+        else:
+            _misfit(arguments)
+        self._status = 200 if status is None else code_of(status)
+
+    @staticmethod
+    def fromFile(fileName: str | os.PathLike[str], /) -> QHttpServerResponse:
+        """Return a reply with the content of a file, and the type that its name, else its content, tells.
+
+        A file that is missing, no regular file, or cannot be read gives status 404 with an empty
+        body. The name is taken as it is: who makes it from a request has to see to it that it
+        stays inside the directory meant. ``:/…`` names a Qt resource.
+
+        Qt: QHttpServerResponse::fromFile; os.PathLike is not in Qt.
+        """
+        name = os.fspath(fileName)
+        if not isinstance(name, str):
+            raise TypeError(f"fromFile() takes a str or an os.PathLike of str, not {type(fileName).__name__}")
+        data = _read(name)
+        if data is None:
+            return QHttpServerResponse(404)
+        response = QHttpServerResponse.__new__(QHttpServerResponse)
+        response._status, response._data = 200, data
+        response._headers = type_fields(for_file(name, data))
+        return response
+
+    def data(self) -> QByteArray:
+        """Return the body.
+
+        Qt: QHttpServerResponse::data.
+        """
+        return QByteArray(self._data)
+
+    def mimeType(self) -> QByteArray:
+        """Return the value of the Content-Type field; ``text/html`` if there is none.
+
+        Qt: QHttpServerResponse::mimeType.
+        """
+        for name, value in self._headers:
+            if name == b"content-type":
+                return QByteArray(value)
+        return QByteArray(b"text/html")
+
+    def statusCode(self) -> Status:
+        """Return the status: a StatusCode, or an int if Qt has no name for it.
+
+        Qt: QHttpServerResponse::statusCode; int is not in Qt.
+        """
+        return CODES.get(self._status, self._status)
+
+    def headers(self) -> QHttpHeaders:
+        """Return a copy of the header fields; change it and give it back with ``setHeaders()``.
+
+        Qt: QHttpServerResponse::headers.
+        """
+        return qt_headers(self._headers)
+
+    def setHeaders(self, newHeaders: QHttpHeaders, /) -> None:
+        """Replace all header fields, the content type among them, with *newHeaders*.
+
+        Qt: QHttpServerResponse::setHeaders.
+        """
+        if not isinstance(newHeaders, QHttpHeaders):
+            raise TypeError(f"setHeaders() takes a QHttpHeaders, not {type(newHeaders).__name__}")
+        self._headers = tuple(pairs(newHeaders))
+
+    def swap(self, other: QHttpServerResponse, /) -> None:
+        """Exchange contents with *other*; in an after-request handler this replaces the reply.
+
+        Qt: QHttpServerResponse::swap.
+        """
+        if not isinstance(other, QHttpServerResponse):
+            raise TypeError(f"expected a QHttpServerResponse, not {type(other).__name__}")
+        self._status, other._status = other._status, self._status
+        self._headers, other._headers = other._headers, self._headers
+        self._data, other._data = other._data, self._data
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a QHttpServerResponse can be neither copied nor pickled; swap() it instead")
+
+    def __repr__(self) -> str:
+        mime = bytes(self.mimeType().data()).decode("latin-1")
+        return f"<QHttpServerResponse {self._status} {mime}, {len(self._data)} bytes>"
+
+
+def _is_status(value: object) -> bool:
+    return isinstance(value, (_statuscode.StatusCode, int)) and not isinstance(value, bool)
+
+
+def _mime_type(value: object) -> bytes:
+    mime = (value.encode("latin-1") if isinstance(value, str) else _octets(value)).strip(b" \t")
+    check_header(b"content-type", mime)
+    return mime
+
+
+def _body(value: object) -> bytes:
+    if value is None:
+        return b""
+    return value.encode() if isinstance(value, str) else _octets(value)
+
+
+def _text(value: str) -> _Content:
+    data = value.encode()
+    return type_fields(sniff(data)), data
+
+
+def _bytes(value: bytes) -> _Content:
+    return type_fields(sniff(value)), value
+
+
+def _json_text(value: object) -> _Content:
+    return type_fields(JSON), dumps(value)
+
+
+def _typed_body(value: object) -> _Content:
+    if isinstance(value, (dict, list, QJsonArray, QJsonDocument, QJsonValue)):
+        return _json_text(value)
+    return _bytes(_body(value))
+
+
+# The short way for what is given most.
+_WRITERS: dict[type, Callable[..., _Content]] = {str: _text, bytes: _bytes, dict: _json_text, list: _json_text}
+
+
+def _octets(value: object) -> bytes:
+    if isinstance(value, QByteArray):
+        return bytes(value.data())
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    return _misfit((value,))
+
+
+def _misfit(arguments: tuple[object, ...]) -> NoReturn:
+    given = ", ".join(type(argument).__name__ for argument in arguments)
+    raise TypeError(f"({given}) fits no form of {_FORMS}")
+
+
+def _read(name: str) -> bytes | None:
+    if name.startswith(":/"):
+        return _read_resource(name)
+    path = Path(name)
+    try:
+        # A pipe or a device could keep us waiting for ever.
+        return path.read_bytes() if stat.S_ISREG(path.stat().st_mode) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _read_resource(name: str) -> bytes | None:
+    file = QFile(name)
+    if not file.open(QIODevice.OpenModeFlag.ReadOnly):
+        return None
+    return bytes(file.readAll().data())

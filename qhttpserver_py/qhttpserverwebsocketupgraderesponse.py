@@ -13,17 +13,6 @@ BytesLike = QByteArray | bytes | bytearray | memoryview
 _INT32_MAX = 2**31 - 1
 
 
-class ResponseType(Enum):
-    """The three verdicts.
-
-    Qt: QHttpServerWebSocketUpgradeResponse::ResponseType.
-    """
-
-    Accept = 0
-    Deny = 1
-    PassToNext = 2
-
-
 class QHttpServerWebSocketUpgradeResponse:
     """The verdict of a verifier; made by ``accept()``, ``deny()`` and ``passToNext()``, or as a copy.
 
@@ -34,11 +23,23 @@ class QHttpServerWebSocketUpgradeResponse:
 
     __slots__ = ("_message", "_status", "_type")
 
-    ResponseType = ResponseType
+    class ResponseType(Enum):
+        """The three verdicts.
+
+        Qt: QHttpServerWebSocketUpgradeResponse::ResponseType.
+        """
+
+        Accept = 0
+        Deny = 1
+        PassToNext = 2
+
+    _type: ResponseType
+    _status: int
+    _message: bytes
 
     def __init__(self, other: QHttpServerWebSocketUpgradeResponse, /) -> None:
         """Make a copy of *other*."""
-        _checked(other)
+        _check(other)
         self._type, self._status, self._message = other._type, other._status, other._message
 
     @classmethod
@@ -55,7 +56,7 @@ class QHttpServerWebSocketUpgradeResponse:
 
         Qt: QHttpServerWebSocketUpgradeResponse::accept.
         """
-        return QHttpServerWebSocketUpgradeResponse._make(ResponseType.Accept)
+        return QHttpServerWebSocketUpgradeResponse._make(_Type.Accept)
 
     @overload
     @staticmethod
@@ -77,11 +78,11 @@ class QHttpServerWebSocketUpgradeResponse:
         if message is None:
             if status != 403:
                 raise TypeError("deny() takes no argument or two: a status and a message")
-            return QHttpServerWebSocketUpgradeResponse._make(ResponseType.Deny)
+            return QHttpServerWebSocketUpgradeResponse._make(_Type.Deny)
         number = index(status)
         if not -_INT32_MAX - 1 <= number <= _INT32_MAX:
             raise OverflowError(f"status {number} does not fit into 32 bits")
-        return QHttpServerWebSocketUpgradeResponse._make(ResponseType.Deny, number, _to_bytes(message))
+        return QHttpServerWebSocketUpgradeResponse._make(_Type.Deny, number, _to_bytes(message))
 
     @staticmethod
     def passToNext() -> QHttpServerWebSocketUpgradeResponse:
@@ -89,7 +90,7 @@ class QHttpServerWebSocketUpgradeResponse:
 
         Qt: QHttpServerWebSocketUpgradeResponse::passToNext.
         """
-        return QHttpServerWebSocketUpgradeResponse._make(ResponseType.PassToNext)
+        return QHttpServerWebSocketUpgradeResponse._make(_Type.PassToNext)
 
     def type(self) -> ResponseType:
         """Return the verdict.
@@ -117,7 +118,7 @@ class QHttpServerWebSocketUpgradeResponse:
 
         Qt: QHttpServerWebSocketUpgradeResponse::swap.
         """
-        _checked(other)
+        _check(other)
         self._type, other._type = other._type, self._type
         self._status, other._status = other._status, self._status
         self._message, other._message = other._message, self._message
@@ -126,13 +127,16 @@ class QHttpServerWebSocketUpgradeResponse:
         return QHttpServerWebSocketUpgradeResponse(self)
 
     def __repr__(self) -> str:
-        if self._type is ResponseType.Deny:
+        if self._type is _Type.Deny:
             return f"QHttpServerWebSocketUpgradeResponse.deny({self._status}, {self._message!r})"
-        name = "accept" if self._type is ResponseType.Accept else "passToNext"
+        name = "accept" if self._type is _Type.Accept else "passToNext"
         return f"QHttpServerWebSocketUpgradeResponse.{name}()"
 
 
-def _checked(other: object) -> None:
+_Type = QHttpServerWebSocketUpgradeResponse.ResponseType
+
+
+def _check(other: object) -> None:
     if not isinstance(other, QHttpServerWebSocketUpgradeResponse):
         raise TypeError(f"expected a QHttpServerWebSocketUpgradeResponse, not {type(other).__name__}")
 
@@ -141,7 +145,7 @@ def _to_bytes(message: object) -> bytes:
     if isinstance(message, str):
         return message.encode()
     if isinstance(message, QByteArray):
-        return message.data()
+        return bytes(message.data())
     if isinstance(message, (bytes, bytearray, memoryview)):
         return bytes(message)
     raise TypeError(f"expected bytes, QByteArray or str as message, not {type(message).__name__}")
