@@ -1,0 +1,158 @@
+"""The server that real clients are let loose on: TCP, TLS and a local socket at once."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+from PySide6.QtNetwork import (
+    QHostAddress,
+    QLocalServer,
+    QSsl,
+    QSslCertificate,
+    QSslConfiguration,
+    QSslKey,
+    QSslServer,
+    QTcpServer,
+)
+
+from qhttpserver_py import QHttpServer, QHttpServerRequest, QHttpServerResponse
+
+LARGE = bytes(range(256)) * 4096
+"""1 MiB, not compressible into a lucky match."""
+Method = QHttpServerRequest.Method
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the server listens, and what a client needs to trust it."""
+
+    server: QHttpServer
+    tcp: int
+    tls: int
+    local: str
+    ca_file: Path
+    context: ssl.SSLContext
+
+    def base(self, transport: str) -> str:
+        """What a URL begins with; over a local socket the host is a mere name."""
+        return {"tcp": f"http://localhost:{self.tcp}", "tls": f"https://localhost:{self.tls}"}.get(
+            transport, "http://localhost"
+        )
+
+
+def hello() -> str:
+    return "Hello, world!"
+
+
+def item(number: int) -> str:
+    return f"item {number + 1}"
+
+
+def echo(request: QHttpServerRequest) -> bytes:
+    return request.body().data()
+
+
+def digest(request: QHttpServerRequest) -> dict[str, object]:
+    body = request.body().data()
+    return {"size": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+
+
+def json_sum(request: QHttpServerRequest) -> dict[str, object]:
+    asked = request.json()
+    return {"sum": sum(asked["values"]), "name": asked["name"]}
+
+
+def headers(request: QHttpServerRequest) -> list[list[str]]:
+    fields = request.headers()
+    return [[str(fields.nameAt(i)), bytes(fields.valueAt(i)).decode("latin-1")] for i in range(fields.size())]
+
+
+def method(request: QHttpServerRequest) -> str:
+    return request.method().name
+
+
+def pieces() -> Iterator[bytes]:
+    for number in range(50):
+        yield b"piece %d\n" % number
+
+
+def moved() -> tuple[str, int, dict[str, str]]:
+    return "gone over there", 303, {"location": "/hello"}
+
+
+def add_routes(server: QHttpServer) -> None:
+    server.route("/hello", hello)
+    server.route("/item/<arg>", item)
+    server.route("/echo", Method.Post | Method.Put | Method.Patch, echo)
+    server.route("/digest", Method.Post | Method.Put, digest)
+    server.route("/json", Method.Post, json_sum)
+    server.route("/headers", headers)
+    server.route("/method", method)
+    server.route("/large", lambda: LARGE)
+    server.route("/pieces", pieces)
+    server.route("/moved", moved)
+    server.route("/fail", lambda: QHttpServerResponse(b"text/plain", b"kettle", 418))
+    server.route("/empty", lambda: 204)
+    server.addAfterRequestHandler(server, mark)
+
+
+def mark(_request: QHttpServerRequest, response: QHttpServerResponse) -> None:
+    fields = response.headers()
+    fields.append("x-live", "yes")
+    response.setHeaders(fields)
+
+
+def tls_configuration(certificate: trustme.LeafCert) -> QSslConfiguration:
+    chain = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
+    configuration = QSslConfiguration.defaultConfiguration()
+    configuration.setLocalCertificateChain(QSslCertificate.fromData(chain))
+    pem = certificate.private_key_pem.bytes()
+    configuration.setPrivateKey(QSslKey(pem, QSsl.KeyAlgorithm.Ec, QSsl.EncodingFormat.Pem))
+    configuration.setAllowedNextProtocols([b"h2", b"http/1.1"])
+    return configuration
+
+
+def listen_tls(server: QHttpServer, authority: trustme.CA) -> int:
+    listener = QSslServer()
+    listener.setSslConfiguration(tls_configuration(authority.issue_cert("localhost", "127.0.0.1")))
+    assert listener.listen(QHostAddress("127.0.0.1"), 0)
+    assert server.bind(listener)
+    return listener.serverPort()
+
+
+def listen_tcp(server: QHttpServer) -> int:
+    listener = QTcpServer()
+    assert listener.listen(QHostAddress("127.0.0.1"), 0)
+    assert server.bind(listener)
+    return listener.serverPort()
+
+
+def listen_local(server: QHttpServer, path: Path) -> str:
+    listener = QLocalServer()
+    assert listener.listen(str(path)), listener.errorString()
+    assert server.bind(listener)
+    return listener.fullServerName()
+
+
+def open_site(directory: Path) -> Site:
+    """A server on all three kinds of socket, with a certificate made for it."""
+    authority = trustme.CA()
+    ca_file = directory / "ca.pem"
+    ca_file.write_bytes(authority.cert_pem.bytes())
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    server = QHttpServer()
+    add_routes(server)
+    return Site(
+        server,
+        listen_tcp(server),
+        listen_tls(server, authority),
+        listen_local(server, directory / "live.sock"),
+        ca_file,
+        context,
+    )
