@@ -29,7 +29,18 @@ _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:" + _EXTENSION + rb")*+)\r\n"
 class ChunkedDecoder:
     """Decodes one body, in pieces as they come. Faults are raised as ``Fault``."""
 
-    __slots__ = ("_between", "_extensions", "_left", "_limit", "_limits", "_line", "_reader", "done", "size", "trailers")
+    __slots__ = (
+        "_between",
+        "_extensions",
+        "_left",
+        "_limit",
+        "_limits",
+        "_line",
+        "_reader",
+        "done",
+        "size",
+        "trailers",
+    )
 
     def __init__(self, limits: Limits, limit: int) -> None:
         """*limit* is the most the chunks may add up to, negative for no limit."""
@@ -111,7 +122,7 @@ class ChunkedDecoder:
         pos = reader.feed(data, pos)
         if reader.complete:
             if len(reader.buffer) > 2:
-                fields = parse_fields(bytes(reader.buffer))
+                fields = parse_fields(bytes(reader.buffer[:-4]).split(b"\r\n"))
                 # A trailer that would change framing or routing is dropped: the message was framed
                 # and routed without it, and nobody may believe it afterwards (RFC 9110 6.5.1).
                 self.trailers = [field for field in fields if field[0] not in NOT_IN_TRAILERS]
