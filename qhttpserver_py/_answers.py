@@ -30,7 +30,9 @@ class Answers:
 
     if TYPE_CHECKING:  # of QAbstractHttpServer
 
-        def _open(self, connection: Connection, message: Message, request: QHttpServerRequest, label: str) -> Exchange: ...
+        def _open(
+            self, connection: Connection, message: Message, request: QHttpServerRequest, label: str
+        ) -> Exchange: ...
         def _observe(self, request: QHttpServerRequest, status: int, size: int, began: float) -> None: ...
 
     def answer(
@@ -190,5 +192,3 @@ async def _await_all(pending: list[Any]) -> None:
             import sys
 
             sys.excepthook(type(error), error, error.__traceback__)
-
-

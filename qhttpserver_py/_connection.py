@@ -8,7 +8,6 @@ socket is looked at afresh. How a connection ends is in ``_closing.py``.
 
 from __future__ import annotations
 
-from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -153,9 +152,10 @@ class Connection(Closing):
         queue = self._queue
         for event in events:
             if isinstance(event, Message):
-                exchange = self._exchanges.get(event.stream_id) if event.streaming else None
-                if exchange is not None and exchange.message is event:
-                    exchange.feed()  # body of a request that is being handled: never waits its turn
+                if event.streaming:  # body of a request that is being handled: never waits its turn
+                    exchange = self._exchanges.get(event.stream_id)
+                    if exchange is not None and exchange.message is event:
+                        exchange.feed()
                 elif event.complete:
                     queue.append(event)
                 else:
@@ -227,10 +227,12 @@ class Connection(Closing):
 
     def _take_head(self, message: Message) -> None:
         """The head is here and the body is not: answer early, ask for it, or wait for it."""
+        if message.complete:  # it arrived while others were served; its own event is in the queue
+            return
         verdict = self.core.head(message)
         if verdict == "dispatch":
             self._dispatch(message)
-        elif message.expects_continue and not message.complete and verdict == "continue":
+        elif message.expects_continue and verdict == "continue":
             self.engine.send_continue(message.stream_id)
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -346,9 +348,12 @@ class Connection(Closing):
         for exchange in tuple(self._exchanges.values()):
             exchange.drained()
         if self._held & HELD_BY_PEER and self.socket is not None:
-            if _socket.bytes_to_write(self.socket) < WRITE_HIGH // 2:
-                self._hold(HELD_BY_PEER, False)
-                self._resume()
+            self._unhold_if_taken()
+
+    def _unhold_if_taken(self) -> None:
+        if _socket.bytes_to_write(self.socket) < WRITE_HIGH // 2:
+            self._hold(HELD_BY_PEER, False)
+            self._resume()
 
     def _check_backlog(self) -> None:
         """Hold back further requests of a peer that does not read its replies."""

@@ -13,7 +13,9 @@ class ContextBound:
 
     __slots__ = ("__weakref__", "_on_death", "callback")
 
-    def __init__(self, context: QObject, callback: Callable[..., Any], on_death: Callable[[ContextBound], None]) -> None:
+    def __init__(
+        self, context: QObject, callback: Callable[..., Any], on_death: Callable[[ContextBound], None]
+    ) -> None:
         self.callback: Callable[..., Any] | None = callback
         self._on_death: Callable[[ContextBound], None] | None = on_death
         context.destroyed.connect(self.die)

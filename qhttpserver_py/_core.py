@@ -21,6 +21,7 @@ from qhttpserver_py._protocol.engine import Engine, Limits, Message, Refusal
 from qhttpserver_py._protocol.http1 import Http1Engine
 
 if TYPE_CHECKING:
+    from qhttpserver_py._closing import Closing
     from qhttpserver_py._connection import Connection
     from qhttpserver_py._protocol.select import Kind
     from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
@@ -40,7 +41,7 @@ class ServerCore:
     def __init__(self, server: QAbstractHttpServer) -> None:
         self.limits = Limits()
         self.admission = Admission()
-        self.connections: set[Connection] = set()
+        self.connections: set[Closing] = set()
         self.make_http2: Callable[[], Engine] | None = None
         self.rate_limited = False
         self._server = weakref.ref(server)
@@ -57,10 +58,8 @@ class ServerCore:
 
     def make_engine(self, kind: Kind) -> Engine:
         """Return a new engine for *kind* of protocol."""
-        if kind == "http2" and self.make_http2 is not None:
-            engine = self.make_http2()
-        else:
-            engine = Http1Engine(self.limits)
+        engine: Engine
+        engine = self.make_http2() if kind == "http2" and self.make_http2 is not None else Http1Engine(self.limits)
         server = self.server()
         if server is not None:
             engine.body_limit = server._body_limit
@@ -77,7 +76,7 @@ class ServerCore:
                 self._timer.start()
         self.connections.add(connection)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: Closing) -> None:
         """A connection is gone."""
         if connection not in self.connections:
             return
@@ -100,7 +99,7 @@ class ServerCore:
         for connection in tuple(self.connections):
             connection.close()
         left = tuple(self.connections)
-        if timeout > 0 and left:
+        if timeout > 0 and left and self._timer is not None:
             QTimer.singleShot(timeout, self._timer, lambda: _drop(left))
         else:
             _drop(left)
@@ -159,17 +158,19 @@ class ServerCore:
                 f'"{peer.remote_address.toString()}:{peer.remote_port}"',
             )
 
-    def log_timeout(self, connection: Connection, detail: str) -> None:
+    def log_timeout(self, connection: Closing, detail: str) -> None:
         """Log that a peer was too slow."""
         if _log.HTTP1.isDebugEnabled():
             peer = connection.peer
             _log.debug(_log.HTTP1, f'Timeout: "{peer.remote_address.toString()}:{peer.remote_port}" {detail}')
 
-    def report(self, error: Exception) -> None:
+    def report(self, error: Exception, label: str = "") -> None:
         """Show an exception of user code where tests and applications look for it, and log it."""
+        where = f"{label}: " if label else ""
+        _log.warning(_log.SERVER, f"{where}{type(error).__name__}: {error}")
         sys.excepthook(type(error), error, error.__traceback__)
 
 
-def _drop(connections: tuple[Connection, ...]) -> None:
+def _drop(connections: tuple[Closing, ...]) -> None:
     for connection in connections:
         connection.drop()

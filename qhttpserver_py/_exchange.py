@@ -16,6 +16,7 @@ from qhttpserver_py._protocol.engine import Header, Headers, Message
 from qhttpserver_py._protocol.reply import CANCELED, DONE, STREAMING, WAITING, ReplyState, advance
 
 if TYPE_CHECKING:
+    from qhttpserver_py._body import BodyStream
     from qhttpserver_py._connection import Connection
     from qhttpserver_py._streams import Source
 
@@ -48,6 +49,7 @@ class Exchange:
         "_source",
         "_status",
         "announced",
+        "body",
         "connection",
         "label",
         "message",
@@ -64,6 +66,7 @@ class Exchange:
         self.state: ReplyState = WAITING
         self.announced: frozenset[bytes] = frozenset()
         self.on_reply: Callable[[int, int], None] | None = None
+        self.body: BodyStream | None = None
         self._source: Source | None = None
         self._cancel_hooks: list[Callable[[], None]] = []
         self._drain_hooks: list[Callable[[], None]] = []
@@ -171,12 +174,40 @@ class Exchange:
         source, self._source = self._source, None
         if source is not None:
             source.close()
+        if self.body is not None:
+            self.body.abort("the peer left")
         hooks, self._cancel_hooks = self._cancel_hooks, []
         self._drain_hooks = []
         if self.on_reply is not None:
             self.on_reply(CLIENT_GONE, self._sent)
         for hook in hooks:
             hook()
+
+    def feed(self) -> None:
+        """More of the request's body arrived; user code that takes it must not cost the connection its life."""
+        body = self.body
+        if body is None:
+            self.message.pieces = []
+            return
+        try:
+            body.feed()
+        except Exception as error:  # noqa: BLE001 - the consumer's fault
+            if self.connection is not None:
+                self.connection.report(error)
+            body.abort("its consumer failed")
+            self.fail()
+
+    def hold_body(self, on: bool) -> None:
+        """The consumer of the body is behind, or caught up."""
+        if self.connection is not None and not self.connection.engine.interleaves:
+            self.connection.hold_body(on)
+
+    def consumed_body(self, size: int) -> None:
+        """The consumer took *size* bytes: over HTTP/2 the peer may send as many more."""
+        connection = self.connection
+        if connection is not None and connection.engine.interleaves:
+            connection.engine.consumed(self.stream_id, size)
+            connection.flush_unless_dispatching(self.stream_id)
 
     def drained(self) -> None:
         """The peer took bytes: read on, and tell producers that pace themselves."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtNetwork import QHostAddress, QLocalServer, QLocalSocket, QSslSocket, QTcpServer
+from PySide6.QtNetwork import QHostAddress, QLocalServer, QSslSocket, QTcpServer
 
 from qhttpserver_py import _log
 from qhttpserver_py._admission import LOCAL, host_key
@@ -28,7 +28,7 @@ class Listener:
         self._core: ServerCore | None = core
         self._local = isinstance(server, QLocalServer)
         self.server: Any = server
-        signal: Any = server.newConnection if self._local else self.server.pendingConnectionAvailable
+        signal: Any = self.server.newConnection if self._local else self.server.pendingConnectionAvailable
         signal.connect(self.accept)
 
     def stop(self) -> None:
@@ -53,7 +53,7 @@ class Listener:
         kind: Kind | None = None
         scheme, ssl = "http", None
         if isinstance(socket, QSslSocket):
-            kind = from_alpn(socket.sslConfiguration().nextNegotiatedProtocol().data())
+            kind = from_alpn(bytes(socket.sslConfiguration().nextNegotiatedProtocol().data()))
             scheme, ssl = "https", socket.sslConfiguration
         peer = Peer(address, socket.peerPort(), socket.localAddress(), socket.localPort(), scheme, ssl)
         self._admit(socket, host, host, peer, kind)

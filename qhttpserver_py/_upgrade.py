@@ -77,13 +77,13 @@ class PendingSockets:
     def next(self) -> QWebSocket | None:
         """Return the oldest waiting socket, the caller's from now on; None when there is none."""
         while self._waiting:
-            websocket, socket, rest = self._waiting.popleft()
-            if not isValid(websocket):
-                continue
-            websocket.setParent(None)
-            # Not now: the caller connects its slots when this returns.
-            QTimer.singleShot(0, websocket, lambda: _let_go(websocket, socket, rest))
-            return websocket
+            waiting = self._waiting.popleft()
+            websocket = waiting[0]
+            if isValid(websocket):
+                websocket.setParent(None)
+                # Not now: the caller connects its slots when this returns.
+                QTimer.singleShot(0, websocket, lambda: _let_go(*waiting))  # noqa: B023 - returns at once
+                return websocket
         return None
 
     def close(self) -> None:
@@ -119,7 +119,8 @@ class Handshake:
     def run(self, head: bytes, subprotocol: str) -> None:
         """Put *head* back into the socket and let QWebSocketServer answer it."""
         server, socket = self._server, self.socket
-        assert server is not None
+        if server is None:
+            return
         if subprotocol:
             server.setSupportedSubprotocols([subprotocol])
         socket.disconnected.connect(self._ended)

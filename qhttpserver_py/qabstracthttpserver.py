@@ -111,7 +111,7 @@ class QAbstractHttpServer(Verifiers, QObject):
             return False
         self._forget(server)
         self._core.keep_sockets_of(server, self)
-        server.setParent(None)  # type: ignore[call-overload]
+        server.setParent(None)
         return True
 
     def close(self, timeout: int = 0) -> None:
@@ -230,6 +230,7 @@ class QAbstractHttpServer(Verifiers, QObject):
         request = QHttpServerRequest._make(message, connection.peer)
         exchange = self._open(connection, message, request, f"{message.method} {type(self).__name__}")
         responder = QHttpServerResponder._make(exchange)
+        self._prepare(exchange, request, message)
         if message.websocket:
             self._upgrade(exchange, request, responder)
             return
@@ -239,6 +240,9 @@ class QAbstractHttpServer(Verifiers, QObject):
         except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
             self._core.report(error)
             self._fail(exchange)
+
+    def _prepare(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
+        """Before user code sees the request."""
 
     def _open(self, connection: Connection, message: Message, request: QHttpServerRequest, label: str) -> Exchange:
         exchange = connection.open_exchange(message, label)
@@ -259,11 +263,11 @@ class QAbstractHttpServer(Verifiers, QObject):
             except Exception as error:  # noqa: BLE001 - an observer must not cost the peer its reply
                 self._core.report(error)
 
-    def _head(self, message: Message) -> HeadVerdict:
+    def _head(self, message: Message) -> HeadVerdict:  # noqa: ARG002 - for overrides
         """Decide on a message of which only the head is here."""
         return "continue"
 
-    def _body_limit(self, message: Message) -> int:
+    def _body_limit(self, message: Message) -> int:  # noqa: ARG002 - for overrides
         """Return how many bytes of body *message* may have; negative: no limit."""
         return self._core.limits.body_size
 

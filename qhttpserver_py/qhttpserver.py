@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, Unpack, overload
 
-from PySide6.QtCore import QObject, Qt, qVersion  # noqa: F401
+from PySide6.QtCore import QObject
 
 from . import _log
 from ._answers import Answers
@@ -22,8 +22,27 @@ from .qhttpserverrouterrule import QHttpServerRouterRule
 if TYPE_CHECKING:
     from ._connection import Connection
     from ._core import HeadVerdict
+    from ._exchange import Exchange
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+class RouteOptions(TypedDict, total=False):
+    """The keywords of ``route()``."""
+
+    Rule: type[QHttpServerRouterRule]
+    stream: bool
+    maximum_body_size: int | None
+
+
+class Decorator(Protocol):
+    """What ``route()`` without a callback returns."""
+
+    def __call__(self, function: Handler, /) -> Handler:
+        """Register *function* and return it unchanged."""
+        ...
+
+
 AfterHandler = Callable[[QHttpServerRequest, QHttpServerResponse], Any]
 
 
@@ -42,26 +61,24 @@ class QHttpServer(Answers, QAbstractHttpServer):
         self._router = QHttpServerRouter(self)
         self._lookup = self._router._lookup
         self._missing: ContextBound | None = None
+        self._body_rules = False  # whether any rule treats bodies in its own way
         cls = type(self)
         # A subclass may override the documented virtual methods; then they are called for each request.
         self._virtual = (
-            cls.handleRequest is not QHttpServer.handleRequest
-            or cls.missingHandler is not QHttpServer.missingHandler
+            cls.handleRequest is not QHttpServer.handleRequest or cls.missingHandler is not QHttpServer.missingHandler
         )
 
     # ---- registration
 
     @overload
+    def route(self, pathPattern: str, callback: Handler, /, **options: Unpack[RouteOptions]) -> bool: ...
+    @overload
     def route(
-        self, pathPattern: str, callback: Handler, /, *, Rule: type[QHttpServerRouterRule] = ...
+        self, pathPattern: str, method: Method, callback: Handler, /, **options: Unpack[RouteOptions]
     ) -> bool: ...
     @overload
     def route(
-        self, pathPattern: str, method: Method, callback: Handler, /, *, Rule: type[QHttpServerRouterRule] = ...
-    ) -> bool: ...
-    @overload
-    def route(
-        self, pathPattern: str, context: QObject | None, callback: Handler, /, *, Rule: type[QHttpServerRouterRule] = ...
+        self, pathPattern: str, context: QObject | None, callback: Handler, /, **options: Unpack[RouteOptions]
     ) -> bool: ...
     @overload
     def route(
@@ -71,27 +88,28 @@ class QHttpServer(Answers, QAbstractHttpServer):
         context: QObject | None,
         callback: Handler,
         /,
-        *,
-        Rule: type[QHttpServerRouterRule] = ...,
+        **options: Unpack[RouteOptions],
     ) -> bool: ...
     @overload
-    def route(
-        self, pathPattern: str, /, *, Rule: type[QHttpServerRouterRule] = ...
-    ) -> Callable[[Handler], Handler]: ...
+    def route(self, pathPattern: str, /, **options: Unpack[RouteOptions]) -> Decorator: ...
+    @overload
+    def route(self, pathPattern: str, method: Method, /, **options: Unpack[RouteOptions]) -> Decorator: ...
+    @overload
+    def route(self, pathPattern: str, context: QObject, /, **options: Unpack[RouteOptions]) -> Decorator: ...
     @overload
     def route(
-        self, pathPattern: str, method: Method, /, *, Rule: type[QHttpServerRouterRule] = ...
-    ) -> Callable[[Handler], Handler]: ...
-    @overload
-    def route(
-        self, pathPattern: str, context: QObject, /, *, Rule: type[QHttpServerRouterRule] = ...
-    ) -> Callable[[Handler], Handler]: ...
-    @overload
-    def route(
-        self, pathPattern: str, method: Method, context: QObject, /, *, Rule: type[QHttpServerRouterRule] = ...
-    ) -> Callable[[Handler], Handler]: ...
+        self, pathPattern: str, method: Method, context: QObject, /, **options: Unpack[RouteOptions]
+    ) -> Decorator: ...
 
-    def route(self, pathPattern: str, /, *args: Any, Rule: type[QHttpServerRouterRule] = QHttpServerRouterRule) -> Any:
+    def route(
+        self,
+        pathPattern: str,
+        /,
+        *args: Any,
+        Rule: type[QHttpServerRouterRule] = QHttpServerRouterRule,
+        stream: bool = False,
+        maximum_body_size: int | None = None,
+    ) -> Any:
         """Call a handler for requests whose decoded path matches *pathPattern*, anchored at both ends.
 
         Forms: ``route(pathPattern[, method][, context], callback)``; without *callback* a decorator.
@@ -99,6 +117,10 @@ class QHttpServer(Answers, QAbstractHttpServer):
         annotation; then come request and responder, if it takes them. *method* is a combination of
         ``QHttpServerRequest.Method``, all known ones where left out. With *context*, a QObject of the
         server's thread, the rule lives as long as that. The callable is kept alive.
+
+        Not in Qt: with *stream* the handler runs when the head of the request is there and takes the
+        body from ``request.stream()`` as it arrives; *maximum_body_size* (bytes, negative for none)
+        replaces the configuration's for this rule.
 
         Returns:
             True, or False and a warning in ``qt.httpserver.router.rule`` where the rule is refused.
@@ -112,14 +134,18 @@ class QHttpServer(Answers, QAbstractHttpServer):
         """
         self._check_thread("route")
         method, context, callback = _route_arguments(self, pathPattern, args)
+
+        def register(function: Any) -> Any:
+            rule = self._router._add_view(pathPattern, method, context, function, Rule)
+            if rule is not None:
+                rule.streaming = stream
+                rule.body_size = maximum_body_size
+                self._body_rules = self._body_rules or stream or maximum_body_size is not None
+            return rule
+
         if callback is None:
-
-            def register(function: Handler) -> Handler:
-                self._router._add_view(pathPattern, method, context, function, Rule)
-                return function
-
-            return register
-        return self._router._add_view(pathPattern, method, context, callback, Rule) is not None
+            return lambda function: (register(function), function)[1]
+        return register(callback) is not None
 
     def router(self) -> QHttpServerRouter:
         """Return this server's router, always the same object.
@@ -225,7 +251,7 @@ class QHttpServer(Answers, QAbstractHttpServer):
     def _default_missing(self, message: Message) -> QHttpServerResponse:
         if _log.SERVER.isDebugEnabled():
             _log.debug(_log.SERVER, f'missing handler: "{message.path}"')
-        known = message.method in Method.__members__.values() or message.method in _KNOWN
+        known = message.method in _KNOWN
         return QHttpServerResponse(404 if known else 501)
 
     # ---- the short way from connection to handler
@@ -241,7 +267,7 @@ class QHttpServer(Answers, QAbstractHttpServer):
             return
         rule, captures = found
         binding = rule._binding
-        if binding is None or binding.wants_responder:
+        if binding is None or binding.wants_responder or rule.streaming:
             super()._dispatch(connection, message)
             return
         request = QHttpServerRequest._make(message, connection.peer)
@@ -256,10 +282,38 @@ class QHttpServer(Answers, QAbstractHttpServer):
         else:
             self.answer(connection, message, request, result, rule.label)
 
+    def _prepare(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
+        """Give the request its body stream where its rule asked for one."""
+        found = self._lookup(message) if self._body_rules and not self._virtual else None
+        if found is None or not found[0].streaming:
+            return
+        from ._body import BodyStream  # loaded by the first streamed body
+
+        length = dict(message.headers).get(b"content-length")
+        body = exchange.body = request._stream = BodyStream(exchange, message, int(length) if length else None)
+        if message.streaming:
+            body.feed()
+        else:
+            body.add([message.body], ended=True)
+
     def _head(self, message: Message) -> HeadVerdict:
-        if message.expects_continue and not self._virtual and not self._router._would_match(message):
+        if self._virtual:
+            return "continue"
+        if self._body_rules:
+            found = self._lookup(message)
+            if found is not None and found[0].streaming:
+                message.streaming = True
+                return "dispatch"
+        if message.expects_continue and not self._router._would_match(message):
             return "dispatch"  # to the missing handler, without asking for a body nobody wants
         return "continue"
+
+    def _body_limit(self, message: Message) -> int:
+        if self._body_rules:
+            found = self._lookup(message)
+            if found is not None and found[0].body_size is not None:
+                return found[0].body_size
+        return self._core.limits.body_size
 
 
 _KNOWN = frozenset(("GET", "PUT", "DELETE", "POST", "HEAD", "OPTIONS", "PATCH", "CONNECT"))

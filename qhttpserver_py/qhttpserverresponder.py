@@ -13,7 +13,7 @@ from . import _json, _log
 from ._headers import pairs
 from ._protocol.engine import Header
 from ._protocol.reply import CANCELED, DONE
-from ._protocol.wire import check_header
+from ._protocol.wire import check_header, check_trailer
 from ._statuscode import StatusCode
 
 if TYPE_CHECKING:
@@ -21,16 +21,11 @@ if TYPE_CHECKING:
     from ._streams import Source
     from .qhttpserverresponse import QHttpServerResponse
 
+Status = StatusCode | HTTPStatus | int
 Bytes = QByteArray | bytes | bytearray | memoryview
 
 _EMPTY_TYPE = (b"content-type", b"application/x-empty")
 _JSON_TYPE = (b"content-type", b"application/json")
-
-# RFC 9110 6.5.1: these frame or route a message and cannot come after its body.
-_NO_TRAILERS = frozenset(
-    (b"content-length", b"transfer-encoding", b"host", b"trailer", b"content-encoding", b"content-type")
-    + (b"content-range", b"authorization", b"set-cookie", b"connection", b"te", b"keep-alive")
-)
 
 _WRITE_FORMS = (
     "write(status), write(headers[, status]), write(document[, headers][, status]), "
@@ -48,7 +43,11 @@ class DrainSignal:
 
     def connect(self, slot: Callable[[], object]) -> None:
         """Call *slot* (no arguments, in the server's thread) whenever the peer took bytes of this reply."""
-        self._exchange.when_drained(lambda: slot() and None)
+        self._exchange.when_drained(lambda: _call(slot))
+
+
+def _call(slot: Callable[[], object]) -> None:
+    slot()
 
 
 class QHttpServerResponder:
@@ -87,7 +86,7 @@ class QHttpServerResponder:
 
     # ---- whole replies
 
-    def write(self, *args: Any, status: StatusCode | HTTPStatus | int | None = None) -> None:
+    def write(self, *args: Any, status: Status | None = None) -> None:
         """Send a whole reply.
 
         Forms: ``write(status)``, ``write(headers, status)``, ``write(document, status)``,
@@ -109,14 +108,18 @@ class QHttpServerResponder:
         body = rest.pop(0) if rest and not _is_status(rest[0]) else None
         fields = rest.pop(0) if rest and not _is_status(rest[0]) else None
         if rest:
-            status = rest.pop(0) if status is None else _misfit(args)
-        if rest or (fields is not None and body is None):
-            _misfit(args)
+            if status is not None:
+                raise _misfit(args)
+            status = rest.pop(0)
+        if rest:
+            raise _misfit(args)
         code = _final(status)
         if body is None:
             self._exchange.send(code, (_EMPTY_TYPE,), b"")
         elif isinstance(body, QHttpHeaders):
-            self._exchange.send(code, pairs(body), b"") if fields is None else _misfit(args)
+            if fields is not None:
+                raise _misfit(args)
+            self._exchange.send(code, pairs(body), b"")
         elif isinstance(body, QJsonDocument):
             self._write_document(body, fields, code, args)
         elif isinstance(body, QIODevice):
@@ -157,7 +160,7 @@ class QHttpServerResponder:
 
     # ---- replies in pieces
 
-    def writeBeginChunked(self, *args: Any, status: StatusCode | HTTPStatus | int | None = None) -> None:
+    def writeBeginChunked(self, *args: Any, status: Status | None = None) -> None:
         """Begin a reply in pieces.
 
         Forms: ``writeBeginChunked(mimeType, status)``, ``writeBeginChunked(headers, status)`` and
@@ -177,9 +180,11 @@ class QHttpServerResponder:
         headers = _fields(rest.pop(0), args)
         names = rest.pop(0) if rest and not _is_status(rest[0]) else None
         if rest:
-            status = rest.pop(0) if status is None else _misfit(args)
+            if status is not None:
+                raise _misfit(args)
+            status = rest.pop(0)
         if rest:
-            _misfit(args)
+            raise _misfit(args)
         exchange = self._exchange
         if names is not None:
             announced = [_trailer_name(name) for name in names]
@@ -215,7 +220,8 @@ class QHttpServerResponder:
             for name, _ in fields:
                 if name not in exchange.announced:
                     raise ValueError(
-                        f"trailer {name.decode()!r} was not announced; name it in writeBeginChunked(headers, trailerNames)"
+                        f"trailer {name.decode()!r} was not announced; "
+                        "name it in writeBeginChunked(headers, trailerNames)"
                     )
         if not last and not fields:
             _log.warning(_log.SERVER, "Chunk must have length > 0")
@@ -268,11 +274,7 @@ def _fields(value: object, args: Sequence[Any]) -> list[Header]:
     """Return the header fields that a mimeType or headers argument stands for."""
     if isinstance(value, QHttpHeaders):
         return pairs(value)
-    if isinstance(value, str):
-        value = value.encode("latin-1")
-    if not isinstance(value, (bytes, QByteArray, bytearray, memoryview)):
-        _misfit(args)
-    mime = value.data() if isinstance(value, QByteArray) else bytes(value)
+    mime = value.encode("latin-1") if isinstance(value, str) else _data(value, args)
     if not mime:
         return []
     check_header(b"content-type", mime)
@@ -288,7 +290,7 @@ def _data(value: object, args: Sequence[Any]) -> bytes:
         return bytes(value)
     if isinstance(value, str):
         return value.encode()
-    return _misfit(args)
+    raise _misfit(args)
 
 
 def _trailer_name(name: QHttpHeaders.WellKnownHeader | str | bytes) -> bytes:
@@ -297,12 +299,10 @@ def _trailer_name(name: QHttpHeaders.WellKnownHeader | str | bytes) -> bytes:
     else:
         raw = name.encode("latin-1") if isinstance(name, str) else bytes(name)
     raw = raw.lower()
-    if raw in _NO_TRAILERS:
-        raise ValueError(f"{raw.decode()!r} cannot be a trailer (RFC 9110 6.5.1); send it as a header")
-    check_header(raw, b"")
+    check_trailer(raw, b"")
     return raw
 
 
-def _misfit(args: Sequence[Any]) -> Any:
+def _misfit(args: Sequence[Any]) -> TypeError:
     given = ", ".join(type(value).__name__ for value in args)
-    raise TypeError(f"({given}) fits no form of {_WRITE_FORMS}")
+    return TypeError(f"({given}) fits no form of {_WRITE_FORMS}")
