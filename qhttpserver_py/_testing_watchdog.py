@@ -1,0 +1,176 @@
+"""Notices a blocking client in the thread of its own server, which could otherwise only hang.
+
+Strategy: a thread looks, four times a second, at the line the server's thread stands at. If that
+line calls a socket, that socket is connected to one of our servers, and the event loop does not
+take a posted event for a second, nobody will ever answer: the client's socket is shut down, so
+that the client returns, and the server is told, so that the test fails with the reason.
+
+Limits: a client that keeps its sockets in C (libcurl) or has a socket on no line of Python is not
+seen, nor is a thread that computes or sleeps; such a test ends by its own time limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import re
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from time import monotonic
+from types import FrameType
+from typing import Any
+
+INTERVAL = 0.25
+"""Seconds between two looks."""
+
+PATIENCE = 1.0
+"""Seconds a client may be stuck before it is certain that it is."""
+
+_DEPTH = 6
+_BLOCKS = re.compile(r"\b(recv\w*|read\w*|send\w*|connect\w*|do_handshake|select|poll|write\w*)\s*\(")
+
+_REMEDY = """\
+a blocking client waits for {address} in the thread of the server that should answer it.
+Client and server share one event loop, and a blocking call does not let it run. Run the client beside the loop,
+    response = qhttpserver.call(requests.get, url)
+or use qhttpserver.client, or a client of Qt. The client stands at
+{stack}"""
+
+
+class BlockingClientError(RuntimeError):
+    """A blocking client was used in the thread that runs the server. Not in Qt."""
+
+
+class Watched:
+    """One server under watch."""
+
+    __slots__ = ("address", "answered", "ident", "on_blocked", "ping", "since", "spot")
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        ping: Callable[[Callable[[], None]], None],
+        on_blocked: Callable[[BlockingClientError], None],
+    ) -> None:
+        self.address = address
+        self.ping = ping  # posts a call to the server's thread
+        self.on_blocked = on_blocked
+        self.ident = threading.get_ident()
+        self.answered = True
+        self.since = 0.0
+        self.spot: tuple[int, int] | None = None  # where the thread was found, and at which instruction
+
+    def look(self, frame: FrameType | None, now: float) -> None:
+        """Judge the thread by the line it stands at."""
+        stuck = _socket_to(frame, self.address) if frame is not None else None
+        if frame is None or stuck is None:
+            self.spot = None
+            return
+        spot = (id(frame), frame.f_lasti)
+        if spot != self.spot or self.answered:
+            self.spot, self.since, self.answered = spot, now, False
+            self.ping(self._pong)
+        elif now - self.since >= PATIENCE:
+            self.spot = None
+            self._free(stuck, frame)
+
+    def _pong(self) -> None:
+        self.answered = True
+
+    def _free(self, stuck: int, frame: FrameType) -> None:
+        stack = "".join(traceback.format_stack(frame)[-8:])
+        address = f"{self.address[0]}:{self.address[1]}"
+        self.on_blocked(BlockingClientError(_REMEDY.format(address=address, stack=stack)))
+        with contextlib.suppress(OSError), _borrowed(stuck) as borrowed:
+            borrowed.shutdown(socket.SHUT_RDWR)
+
+
+class Watchdog:
+    """The thread that looks. It lives while there is a server to watch."""
+
+    def __init__(self) -> None:
+        self._watched: list[Watched] = []
+        self._lock = threading.Lock()
+        self._stop: threading.Event | None = None
+
+    def add(self, watched: Watched) -> None:
+        """Watch the thread that calls this, for the sake of one server."""
+        with self._lock:
+            self._watched.append(watched)
+            if self._stop is None:
+                self._stop = threading.Event()
+                threading.Thread(target=self._run, args=(self._stop,), name="qhttpserver-watchdog", daemon=True).start()
+
+    def remove(self, watched: Watched) -> None:
+        """Stop watching; the last one out ends the thread."""
+        with self._lock:
+            if watched in self._watched:
+                self._watched.remove(watched)
+            if not self._watched and self._stop is not None:
+                self._stop.set()
+                self._stop = None
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.wait(INTERVAL):
+            frames = sys._current_frames()
+            for watched in tuple(self._watched):
+                watched.look(frames.get(watched.ident), monotonic())
+            del frames
+
+
+WATCHDOG = Watchdog()
+
+
+def _socket_to(frame: FrameType, address: tuple[str, int]) -> int | None:
+    """Return the descriptor of the socket to *address* that the line of *frame* waits for, if any."""
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+    if not _BLOCKS.search(line):
+        return None
+    current: FrameType | None = frame
+    for _ in range(_DEPTH):
+        if current is None:
+            return None
+        for value in tuple(current.f_locals.values()):
+            for descriptor in _descriptors(value):
+                if _peer(descriptor) == address:
+                    return descriptor
+        current = current.f_back
+    return None
+
+
+def _descriptors(value: object) -> Iterator[int]:
+    """Yield the descriptors of *value*, a socket or a holder of sockets; runs none of its code."""
+    if isinstance(value, socket.socket):
+        yield value.fileno()
+        return
+    try:
+        attributes: dict[str, Any] = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return
+    for name in ("_sock", "sock", "_socket"):
+        held = attributes.get(name)
+        if isinstance(held, socket.socket):
+            yield held.fileno()
+    yield from tuple(attributes.get("_fd_to_key") or ())  # a selector: asyncio's own loop in this thread
+
+
+@contextlib.contextmanager
+def _borrowed(descriptor: int) -> Iterator[socket.socket]:
+    """A socket object for somebody else's descriptor, which stays open."""
+    borrowed = socket.socket(fileno=descriptor)
+    try:
+        yield borrowed
+    finally:
+        borrowed.detach()
+
+
+def _peer(descriptor: int) -> tuple[str, int] | None:
+    try:
+        with _borrowed(descriptor) as borrowed:
+            host, port = borrowed.getpeername()[:2]
+    except (OSError, ValueError, TypeError):
+        return None
+    return host, port

@@ -1,0 +1,185 @@
+"""The pytest plugin: fixtures that give a test a fake backend in its own event loop.
+
+Every pytest run of every user loads this module, so it imports no Qt; the fixtures do.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from qhttpserver_py.testing import FakeBackend, TlsAuthority
+
+MARKER = "qhttpserver"
+_OPTIONS = frozenset(("strict", "tls", "h2", "trust"))
+_SERVERS = pytest.StashKey["list[FakeBackend]"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the ini option."""
+    parser.addini(
+        "qhttpserver_strict",
+        "whether unexpected requests, unmet expectations and failed handlers of fake backends fail the test",
+        type="bool",
+        default=True,
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    config.addinivalue_line(
+        "markers",
+        f"{MARKER}(strict=True, tls=False, h2=False, trust=True): how the fake backend of this test is made. "
+        "strict: it fails the test for what was wrong; tls: it serves HTTPS; h2: it offers HTTP/2, over TLS; "
+        "trust: Qt clients trust its certificate.",
+    )
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Let the test itself fail for what was wrong at its fake backends."""
+    __tracebackhide__ = True
+    try:
+        result = yield
+    except Exception as error:
+        _explain(item, error)
+        raise
+    _judge(item)
+    return result
+
+
+def _judge(item: pytest.Item) -> None:
+    """Raise the first problem of a strict backend; report the others beside it."""
+    __tracebackhide__ = True
+    problems = [problem for server in _servers(item) if server.strict for problem in server.problems()]
+    _excuse(item)
+    if problems:
+        _add_section(item, problems[1:])
+        raise problems[0]
+
+
+def _explain(item: pytest.Item, error: Exception) -> None:
+    """The test failed by itself: what was wrong at its backends is likely to be the reason."""
+    __tracebackhide__ = True
+    from qhttpserver_py._testing_watchdog import BlockingClientError
+
+    problems = [problem for server in _servers(item) for problem in server.problems() if problem is not error]
+    _excuse(item)
+    for problem in problems:
+        if isinstance(problem, BlockingClientError):
+            raise problem from error
+    _add_section(item, problems)
+
+
+def _servers(item: pytest.Item) -> list[FakeBackend]:
+    return item.stash.get(_SERVERS, [])
+
+
+def _excuse(item: pytest.Item) -> None:
+    for server in _servers(item):
+        server.excuse()
+
+
+def _add_section(item: pytest.Item, problems: list[BaseException]) -> None:
+    if problems:
+        texts = ["".join(traceback.format_exception(problem)).rstrip() for problem in problems]
+        item.add_report_section("call", MARKER, "\n\n".join(texts))
+
+
+@pytest.fixture(scope="session")
+def qhttpserver_listen_address() -> tuple[str, int]:
+    """Host and port the fake backends listen on; override it to choose others. Port 0 takes a free one."""
+    return ("127.0.0.1", 0)
+
+
+@pytest.fixture(scope="session")
+def qhttpserver_tls() -> TlsAuthority:
+    """A certificate authority made for this run, and a certificate for localhost signed by it."""
+    from qhttpserver_py.testing import TlsAuthority
+
+    return TlsAuthority()
+
+
+@pytest.fixture(scope="session")
+def _qhttpserver_application() -> object:
+    """A QCoreApplication for runs without pytest-qt, kept until the end."""
+    from PySide6.QtCore import QCoreApplication
+
+    return QCoreApplication.instance() or QCoreApplication(["pytest"])
+
+
+def _need_application(request: pytest.FixtureRequest) -> None:
+    """Have an application object: that of pytest-qt, or of the suite itself, if there is a fixture ``qapp``."""
+    try:
+        request.getfixturevalue("qapp")
+    except pytest.FixtureLookupError as error:
+        if error.argname != "qapp":
+            raise
+        request.getfixturevalue("_qhttpserver_application")
+
+
+@pytest.fixture
+def make_qhttpserver(
+    request: pytest.FixtureRequest, qhttpserver_listen_address: tuple[str, int]
+) -> Iterator[Callable[..., FakeBackend]]:
+    """Make fake backends, as many as the test needs; each is stopped and checked at its end.
+
+    Called with the parameters of ``FakeBackend``; ``tls=True`` takes the authority of ``qhttpserver_tls``.
+    Marker and ini option give the defaults.
+    """
+    _need_application(request)
+    from qhttpserver_py.testing import FakeBackend
+
+    servers: list[FakeBackend] = request.node.stash.setdefault(_SERVERS, [])
+    defaults = _marked(request)
+
+    def make(listen_address: tuple[str, int] = qhttpserver_listen_address, **options: Any) -> FakeBackend:
+        chosen = {**defaults, **options}
+        if chosen.get("h2") and "tls" not in options:
+            chosen["tls"] = chosen.get("tls") or True
+        if isinstance(chosen.get("tls"), bool):
+            chosen["tls"] = request.getfixturevalue("qhttpserver_tls") if chosen["tls"] else None
+        server = FakeBackend(listen_address, **chosen)
+        servers.append(server)
+        return server.start()
+
+    yield make
+    _stop(servers)
+
+
+def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return the options of the closest marker, over those of the ini file."""
+    options: dict[str, Any] = {"strict": request.config.getini("qhttpserver_strict")}
+    for mark in reversed(list(request.node.iter_markers(MARKER))):
+        unknown = set(mark.kwargs) - _OPTIONS
+        if unknown or mark.args:
+            wrong = ", ".join(sorted(unknown)) or mark.args
+            raise pytest.UsageError(f"the marker {MARKER} takes {', '.join(sorted(_OPTIONS))}, not {wrong}")
+        options.update(mark.kwargs)
+    return options
+
+
+def _stop(servers: list[FakeBackend]) -> None:
+    """Stop all, then raise what went wrong after the test itself was judged."""
+    __tracebackhide__ = True
+    from PySide6.QtCore import QCoreApplication, QEvent
+
+    problems = []
+    for server in servers:
+        server.stop()
+        if server.strict:
+            problems += server.problems()
+        server.deleteLater()
+        QCoreApplication.sendPostedEvents(server, QEvent.Type.DeferredDelete.value)
+    if problems:
+        raise problems[0]
+
+
+@pytest.fixture
+def qhttpserver(make_qhttpserver: Callable[..., FakeBackend]) -> FakeBackend:
+    """A fake backend, listening; stopped and checked at the end of the test."""
+    return make_qhttpserver()
