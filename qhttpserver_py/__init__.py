@@ -75,5 +75,5 @@ def install() -> ModuleType:
             "call install() first, at the top of the program"
         )
     sys.modules["PySide6.QtHttpServer"] = package
-    PySide6.QtHttpServer = package  # type: ignore[attr-defined]
+    vars(PySide6)["QtHttpServer"] = package
     return package

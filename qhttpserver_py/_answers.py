@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from . import _log
+from ._pump import with_source_fields
 from ._results import Shape, immediate
 from ._streams import DeviceNotReadable, Source, make_source
 from .qhttpserverresponse import QHttpServerResponse
@@ -113,8 +114,7 @@ class Answers:
             exchange.stream(status, headers, source)
             return
         response = QHttpServerResponse(status)
-        mime = getattr(source, "content_type", None)
-        response._headers = headers if mime is None else [(b"content-type", mime), *headers]
+        response._headers = with_source_fields(headers, source)
         pending = self._run_after(request, response)
         exchange.when_canceled(source.close)
 

@@ -66,7 +66,7 @@ class Connection(Closing):
 
     def __init__(self, core: ServerCore, socket: QTcpSocket | QLocalSocket, host: str | None, peer: Peer) -> None:
         super().__init__(core, socket, host, peer)
-        self._read_all = socket.readAll
+        self._read_all: Any = socket.readAll
         self._write = socket.write
         self._watches_drain = False
         self._unchecked = 0  # reply bytes written since Qt was last asked for its backlog
@@ -103,7 +103,7 @@ class Connection(Closing):
         """Serve what the socket has: one read, the parser, the handlers, one write."""
         if self._held or self.socket is None or self.upgrading:
             return
-        data: bytes = self._read_all().data()
+        data = self._read_all().data()
         if not data or self.drops_input:
             return
         self.active_at = now = monotonic()

@@ -11,25 +11,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qhttpserver_py import _log
-from qhttpserver_py._mime import sniff
 from qhttpserver_py._protocol.engine import Header, Headers, Message
 from qhttpserver_py._protocol.reply import CANCELED, DONE, STREAMING, WAITING, ReplyState, advance
+from qhttpserver_py._pump import Pump, with_source_fields
 
 if TYPE_CHECKING:
     from qhttpserver_py._body import BodyStream
     from qhttpserver_py._connection import Connection
     from qhttpserver_py._streams import Source
 
-HIGH_WATER = 262144
-"""A source is read only while fewer bytes than this wait for the peer."""
-
-PIECE = 65536
-"""How much a source is asked for at a time, in bytes."""
-
 CLIENT_GONE = 499
 """Status that observers see for a reply whose peer left before it was complete."""
-
-OCTETS = b"application/octet-stream"
 
 EMPTY_TYPE: tuple[Header, ...] = ((b"content-type", b"application/x-empty"),)
 
@@ -39,14 +31,11 @@ class Exchange:
 
     __slots__ = (
         "__weakref__",
-        "_again",
         "_cancel_hooks",
         "_drain_hooks",
         "_ident",
-        "_pending",
-        "_pumping",
+        "_pump",
         "_sent",
-        "_source",
         "_status",
         "announced",
         "body",
@@ -67,15 +56,12 @@ class Exchange:
         self.announced: frozenset[bytes] = frozenset()
         self.on_reply: Callable[[int, int], None] | None = None
         self.body: BodyStream | None = None
-        self._source: Source | None = None
+        self._pump: Pump | None = None
         self._cancel_hooks: list[Callable[[], None]] = []
         self._drain_hooks: list[Callable[[], None]] = []
         self._ident = threading.get_ident()
         self._status = 0
         self._sent = 0
-        self._pumping = False
-        self._again = False
-        self._pending: tuple[int, Headers] | None = None  # head of a stream not begun yet
 
     # ---- what a handler may do; order checked in the caller's thread, bytes moved in the server's
 
@@ -169,11 +155,11 @@ class Exchange:
     def cancel(self) -> None:
         """The peer gave up, or the connection is gone."""
         self.connection = None
-        if self.state is not DONE or self._source is not None:
+        pump, self._pump = self._pump, None
+        if self.state is not DONE or pump is not None:
             self.state = CANCELED
-        source, self._source = self._source, None
-        if source is not None:
-            source.close()
+        if pump is not None:
+            pump.stop()
         if self.body is not None:
             self.body.abort("the peer left")
         hooks, self._cancel_hooks = self._cancel_hooks, []
@@ -211,8 +197,8 @@ class Exchange:
 
     def drained(self) -> None:
         """The peer took bytes: read on, and tell producers that pace themselves."""
-        if self._source is not None:
-            self._pump()
+        if self._pump is not None:
+            self._pump.run()
         for hook in tuple(self._drain_hooks):
             hook()
 
@@ -299,77 +285,48 @@ class Exchange:
             return
         if self.message.method == "HEAD":  # RFC 9110 9.3.2: the head of the reply, and no body
             length = source.size
-            mime = getattr(source, "content_type", None)
-            if mime and not any(name == b"content-type" for name, _ in headers):
-                headers = ((b"content-type", mime), *headers)
+            fields = with_source_fields(headers, source)
             source.close()
-            connection.engine.send_headers(self.stream_id, status, headers, length)
+            connection.engine.send_headers(self.stream_id, status, fields, length)
             connection.engine.end_stream(self.stream_id)
             self._complete(status, 0)
             return
-        self._source = source
-        self._pending = (status, headers)
+        self._status = status
+        self._pump = Pump(self, status, headers, source)
         connection.watch_drain()
-        source.start(self._pump)
-        self._pump()
+        self._pump.start()
 
-    def _pump(self) -> None:
-        """Move what the source has while less than HIGH_WATER waits."""
-        connection, source = self.connection, self._source
-        if connection is None or source is None:
-            return
-        if self._pumping:  # the source spoke up inside its own read(): its pieces must stay in order
-            self._again = True
-            return
-        self._pumping = True
-        try:
-            self._again = True
-            while self._again:
-                self._again = False
-                self._move(connection, source)
-        except Exception as error:  # noqa: BLE001 - whatever the source raised, the reply is broken
-            connection.report(error)
-            source.close()
-            self._source = None
-            if self._pending is not None:  # nothing was sent: the peer can be told
-                self._pending = None
-                self._send(500, EMPTY_TYPE, b"")
-            else:
-                self._abort()
-        finally:
-            self._pumping = False
+    def begin_source(self, status: int, headers: Headers, length: int | None) -> None:
+        """The pump has the first piece: send the head."""
+        self._begin(status, headers, length)
 
-    def _begin_source(self, source: Source, first: bytes) -> None:
-        """Send the head, now that the source showed that it works; its first piece may tell the type."""
-        status, headers = self._pending or (200, ())
-        self._pending = None
-        if not any(name == b"content-type" for name, _ in headers):
-            mime = getattr(source, "content_type", None) or (sniff(first) if first else OCTETS)
-            headers = ((b"content-type", mime), *headers)
-        self._begin(status, headers, source.size)
-
-    def _move(self, connection: Connection, source: Source) -> None:
-        if self._source is not source:
-            return
-        engine, stream_id = connection.engine, self.stream_id
-        room = HIGH_WATER - connection.backlog(stream_id)
-        while room > 0:
-            data = source.read(min(room, PIECE))
-            if self._source is not source:  # the source's code closed this connection, or nested here
-                return
-            if self._pending is not None:
-                self._begin_source(source, data or b"")
-            if data is None:
-                break
-            if not data:
-                self._source = None
-                source.close()
-                engine.end_stream(stream_id)
-                self._complete(self._status, self._sent)
-                return
-            engine.send_chunk(stream_id, data)
+    def put(self, data: bytes) -> None:
+        """The pump has a piece; ``flush()`` follows."""
+        connection = self.connection
+        if connection is not None:
             self._sent += len(data)
-            room -= len(data)
-            if self.connection is None:
-                return
-        connection.flush()
+            connection.engine.send_chunk(self.stream_id, data)
+
+    def flush(self) -> None:
+        """Write what was put."""
+        if self.connection is not None:
+            self.connection.flush()
+
+    def source_ended(self) -> None:
+        """The source gave its last piece."""
+        connection = self.connection
+        self._pump = None
+        if connection is not None:
+            connection.engine.end_stream(self.stream_id)
+            self._complete(self._status, self._sent)
+
+    def source_failed(self, error: Exception, *, begun: bool) -> None:
+        """The source raised: tell the peer while that is possible, else cut the reply visibly."""
+        self._pump = None
+        if self.connection is None:
+            return
+        self.connection.report(error)
+        if begun:
+            self._abort()
+        else:
+            self._send(500, EMPTY_TYPE, b"")

@@ -9,9 +9,9 @@ from ._protocol.engine import Header, Headers
 
 def pairs(headers: QHttpHeaders) -> list[Header]:
     """Return the fields of *headers* in order, names in lower case."""
-    return [(name.data().lower(), value.data()) for name, value in headers.toListOfPairs()]
+    return [(bytes(name.data()).lower(), bytes(value.data())) for name, value in headers.toListOfPairs()]
 
 
 def qt_headers(fields: Headers) -> QHttpHeaders:
     """Return a new QHttpHeaders with *fields* in order."""
-    return QHttpHeaders.fromListOfPairs(list(fields))
+    return QHttpHeaders.fromListOfPairs(list(fields))  # type: ignore[arg-type] # bytes convert

@@ -28,7 +28,8 @@ class Listener:
         self._core: ServerCore | None = core
         self._local = isinstance(server, QLocalServer)
         self.server: Any = server
-        signal: Any = self.server.newConnection if self._local else self.server.pendingConnectionAvailable
+        bound: Any = server
+        signal = bound.newConnection if self._local else bound.pendingConnectionAvailable
         signal.connect(self.accept)
 
     def stop(self) -> None:

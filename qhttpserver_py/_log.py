@@ -6,7 +6,12 @@ installed message handler see them as they see those of the original.
 
 from __future__ import annotations
 
-from PySide6.QtCore import QLoggingCategory, qCCritical, qCDebug, qCInfo, qCWarning
+from typing import Any
+
+from PySide6 import QtCore
+from PySide6.QtCore import QLoggingCategory
+
+_qt: Any = QtCore  # the releases' stubs disagree on str or bytes for these functions; all take str
 
 # Qt keeps the pointer it is given, and the binding hands it the buffer of the Python string:
 # the names must live as long as the categories.
@@ -18,24 +23,31 @@ _NAMES = (
     "qt.httpserver.parser",
     "qt.httpserver.security",
 )
-SERVER, RULE, HTTP1, HTTP2, PARSER, SECURITY = (QLoggingCategory(name) for name in _NAMES)
+
+
+def _category(name: str) -> QLoggingCategory:
+    category: QLoggingCategory = _qt.QLoggingCategory(name)
+    return category
+
+
+SERVER, RULE, HTTP1, HTTP2, PARSER, SECURITY = (_category(name) for name in _NAMES)
 
 
 def debug(category: QLoggingCategory, text: str) -> None:
     """Write *text* as a debug message of *category*."""
-    qCDebug(category, text)
+    _qt.qCDebug(category, text)
 
 
 def info(category: QLoggingCategory, text: str) -> None:
     """Write *text* as an info message of *category*."""
-    qCInfo(category, text)
+    _qt.qCInfo(category, text)
 
 
 def warning(category: QLoggingCategory, text: str) -> None:
     """Write *text* as a warning of *category*."""
-    qCWarning(category, text)
+    _qt.qCWarning(category, text)
 
 
 def critical(category: QLoggingCategory, text: str) -> None:
     """Write *text* as a critical message of *category*."""
-    qCCritical(category, text)
+    _qt.qCCritical(category, text)

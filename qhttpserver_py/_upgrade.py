@@ -132,7 +132,7 @@ class Handshake:
         server, self._server = self._server, None
         if server is None:
             return
-        websocket = server.nextPendingConnection()
+        websocket: Any = server.nextPendingConnection()
         server.deleteLater()
         if websocket is None:
             self._owner.failed(self)

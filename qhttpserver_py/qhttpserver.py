@@ -312,7 +312,7 @@ class QHttpServer(Answers, QAbstractHttpServer):
         if self._body_rules:
             found = self._lookup(message)
             if found is not None and found[0].body_size is not None:
-                return found[0].body_size
+                return int(found[0].body_size)
         return self._core.limits.body_size
 
 

@@ -32,6 +32,8 @@ class QHttpServerRouterRule:
 
     streaming: Any = None
     """Set where the rule wants bodies as they arrive. Not in Qt."""
+    body_size: int | None = None
+    """The most bytes of body the rule takes, where it has a limit of its own; negative: none. Not in Qt."""
 
     @overload
     def __init__(self, pathPattern: str, handler: RuleHandler, /) -> None: ...

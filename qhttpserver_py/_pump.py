@@ -1,0 +1,104 @@
+"""Moves a source into a reply, no faster than the peer takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qhttpserver_py._mime import sniff
+from qhttpserver_py._protocol.engine import Header, Headers
+
+if TYPE_CHECKING:
+    from qhttpserver_py._exchange import Exchange
+    from qhttpserver_py._streams import Source
+
+HIGH_WATER = 262144
+"""A source is read only while fewer bytes than this wait for the peer."""
+
+PIECE = 65536
+"""How much a source is asked for at a time, in bytes."""
+
+_OCTETS = b"application/octet-stream"
+
+
+class Pump:
+    """One source on its way to the peer. Lives in the server's thread.
+
+    The head of the reply is sent with the first piece: a source that fails before it has given
+    anything can still be answered with 500, and its first bytes tell the content type.
+    """
+
+    __slots__ = ("_again", "_exchange", "_head", "_running", "_source", "status")
+
+    def __init__(self, exchange: Exchange, status: int, headers: Headers, source: Source) -> None:
+        self._exchange = exchange
+        self._source: Source | None = source
+        self._head: Headers | None = headers
+        self._running = False
+        self._again = False
+        self.status = status
+
+    def start(self) -> None:
+        """Begin to move."""
+        source = self._source
+        if source is not None:
+            source.start(self.run)
+            self.run()
+
+    def stop(self) -> None:
+        """The peer left: let go of the source at once."""
+        source, self._source = self._source, None
+        if source is not None:
+            source.close()
+
+    def run(self) -> None:
+        """Move what the source has while less than HIGH_WATER waits."""
+        source = self._source
+        if source is None:
+            return
+        if self._running:  # the source spoke up inside its own read(): its pieces must stay in order
+            self._again = True
+            return
+        self._running = self._again = True
+        try:
+            while self._again:
+                self._again = False
+                self._move(source)
+        except Exception as error:  # noqa: BLE001 - whatever the source raised, the reply is broken
+            self._source = None
+            source.close()
+            self._exchange.source_failed(error, begun=self._head is None)
+        finally:
+            self._running = False
+
+    def _move(self, source: Source) -> None:
+        exchange = self._exchange
+        room = HIGH_WATER - exchange.backlog()
+        while room > 0 and self._source is source:
+            data = source.read(min(room, PIECE))
+            if self._source is not source:  # the source's own code made the peer leave
+                return
+            if self._head is not None:
+                self._begin(source, data or b"")
+            if data is None:
+                break
+            if not data:
+                self._source = None
+                source.close()
+                exchange.source_ended()
+                return
+            exchange.put(data)
+            room -= len(data)
+        exchange.flush()
+
+    def _begin(self, source: Source, first: bytes) -> None:
+        headers = with_source_fields(self._head or (), source)
+        self._head = None
+        if not any(name == b"content-type" for name, _ in headers):
+            headers = [(b"content-type", sniff(first) if first else _OCTETS), *headers]
+        self._exchange.begin_source(self.status, headers, source.size)
+
+
+def with_source_fields(headers: Headers, source: Source) -> list[Header]:
+    """Return *headers* with the fields the source brings, unless the handler gave them itself."""
+    given = {name for name, _ in headers}
+    return [*(field for field in source.headers if field[0] not in given), *headers]
