@@ -29,20 +29,25 @@ Method = QHttpServerRequest.Method
 
 @dataclass(frozen=True)
 class Site:
-    """Where the server listens, and what a client needs to trust it."""
+    """Where the server listens, and what a client needs to trust it.
+
+    ``tls`` offers HTTP/2 and HTTP/1.1 and the client's order decides; ``h2`` offers HTTP/2 alone.
+    """
 
     server: QHttpServer
     tcp: int
     tls: int
+    h2: int
     local: str
     ca_file: Path
     context: ssl.SSLContext
 
     def base(self, transport: str) -> str:
         """What a URL begins with; over a local socket the host is a mere name."""
-        return {"tcp": f"http://localhost:{self.tcp}", "tls": f"https://localhost:{self.tls}"}.get(
-            transport, "http://localhost"
-        )
+        port = {"tcp": self.tcp, "tls": self.tls, "h2": self.h2}.get(transport)
+        if port is None:
+            return "http://localhost"
+        return f"{'http' if transport == 'tcp' else 'https'}://localhost:{port}"
 
 
 def hello() -> str:
@@ -107,19 +112,20 @@ def mark(_request: QHttpServerRequest, response: QHttpServerResponse) -> None:
     response.setHeaders(fields)
 
 
-def tls_configuration(certificate: trustme.LeafCert) -> QSslConfiguration:
+def tls_configuration(certificate: trustme.LeafCert, protocols: list[bytes]) -> QSslConfiguration:
     chain = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
     configuration = QSslConfiguration.defaultConfiguration()
     configuration.setLocalCertificateChain(QSslCertificate.fromData(chain))
     pem = certificate.private_key_pem.bytes()
     configuration.setPrivateKey(QSslKey(pem, QSsl.KeyAlgorithm.Ec, QSsl.EncodingFormat.Pem))
-    configuration.setAllowedNextProtocols([b"h2", b"http/1.1"])
+    configuration.setAllowedNextProtocols(protocols)
     return configuration
 
 
-def listen_tls(server: QHttpServer, authority: trustme.CA) -> int:
+def listen_tls(server: QHttpServer, authority: trustme.CA, *protocols: bytes) -> int:
     listener = QSslServer()
-    listener.setSslConfiguration(tls_configuration(authority.issue_cert("localhost", "127.0.0.1")))
+    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    listener.setSslConfiguration(tls_configuration(certificate, list(protocols)))
     assert listener.listen(QHostAddress("127.0.0.1"), 0)
     assert server.bind(listener)
     return listener.serverPort()
@@ -151,7 +157,8 @@ def open_site(directory: Path) -> Site:
     return Site(
         server,
         listen_tcp(server),
-        listen_tls(server, authority),
+        listen_tls(server, authority, b"h2", b"http/1.1"),
+        listen_tls(server, authority, b"h2"),
         listen_local(server, directory / "live.sock"),
         ca_file,
         context,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import io
 import shutil
 import socket
 import subprocess
@@ -105,7 +106,7 @@ def with_aiohttp(site: Site, asked: Asked) -> Reply:
             session.request(
                 asked.method,
                 site.base(asked.transport) + asked.path,
-                data=asked.body,
+                data=io.BytesIO(asked.body) if asked.body else asked.body,
                 headers=asked.headers,
                 allow_redirects=False,
             ) as reply,
