@@ -46,8 +46,7 @@ class Budget:
     def spend(self, cost: int = 1) -> None:
         """Take *cost*; raise ENHANCE_YOUR_CALM where there is nothing left."""
         left = self.left
-        if left > self._burst:
-            left = self._burst
+        left = min(left, self._burst)
         self.left = left = left - cost
         if left < 0:
             self._refill()

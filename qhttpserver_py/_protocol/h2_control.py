@@ -118,7 +118,9 @@ class Control:
         if stream.upload is not None:
             stream.upload.discards = True
         self._withdraw(stream.stream_id)
-        self._chatter.spend(h2_budget.REFUSAL_COST)
+        # The reply will earn what replies earn; a refused request is not to live on that.
+        self._resets.spend()
+        self._chatter.spend(h2_budget.CHATTER_PER_REPLY + h2_budget.REFUSAL_COST)
         self._events.append(Refusal(stream.stream_id, status, detail))
 
     # ---- the other frames

@@ -6,14 +6,13 @@ an over-long frame never gets into memory and what is held is bounded by the lar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
 
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = (
-    range(10)
-)
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 
 END_STREAM = 0x1
 ACK = 0x1
@@ -35,7 +34,7 @@ _setting = Struct(">HL")
 pack_head = _head.pack
 
 
-class ConnectionFault(ProtocolError):
+class ConnectionFault(ProtocolError):  # noqa: N818 - named for what happened
     """The peer broke a rule in a way that ends the connection (RFC 9113 5.4.1)."""
 
     def __init__(self, code: ErrorCodes, detail: str) -> None:
@@ -139,7 +138,7 @@ def header_frames(stream_id: int, block: bytes, flags: int, frame_size: int) -> 
     return b"".join(parts)
 
 
-def settings_frame(values: list[tuple[int, int]]) -> bytes:
+def settings_frame(values: Sequence[tuple[int, int]]) -> bytes:
     """Build SETTINGS."""
     return frame(SETTINGS, 0, 0, b"".join(_setting.pack(code, value) for code, value in values))
 

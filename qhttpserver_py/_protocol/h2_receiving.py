@@ -107,9 +107,7 @@ class Receiving(Control):
         elif depends_on_itself:
             self._fail(stream_id, ErrorCodes.PROTOCOL_ERROR, "a stream that depends on itself")
         elif head.fault or (ended and head.length > 0):
-            self._fail(
-                stream_id, ErrorCodes.PROTOCOL_ERROR, head.fault or "no content for the content-length"
-            )
+            self._fail(stream_id, ErrorCodes.PROTOCOL_ERROR, head.fault or "no content for the content-length")
         else:
             self._open(stream_id, ended, head)
 

@@ -66,9 +66,7 @@ class Http2Engine(Receiving):
 
     interleaves = True
 
-    def __init__(
-        self, limits: Limits, settings: Http2Settings, clock: Callable[[], float] = monotonic
-    ) -> None:
+    def __init__(self, limits: Limits, settings: Http2Settings, clock: Callable[[], float] = monotonic) -> None:
         largest = max(MIN_LARGEST_LIST, 4 * limits.header_size)
         outbox = Outbox(HeaderEncoder(settings.huffman))
         super().__init__(limits, outbox, FrameReader(settings.max_frame_size), HeadReader(largest), clock)
@@ -110,7 +108,8 @@ class Http2Engine(Receiving):
         if self._dead:
             return []
         self._batch += 1
-        self._events = events = []
+        events: list[Event] = []
+        self._events = events
         try:
             cut = self._receive(data)
         except ConnectionFault as fault:
@@ -134,9 +133,7 @@ class Http2Engine(Receiving):
     def _die(self, fault: ConnectionFault) -> list[Event]:
         """Announce the end; forget everything (RFC 9113 5.4.1)."""
         # Messages of this batch are not handed out, so the client may repeat them elsewhere.
-        events: list[Event] = [
-            Reset(stream.stream_id) for stream in self._streams.values() if self._known(stream)
-        ]
+        events: list[Event] = [Reset(stream.stream_id) for stream in self._streams.values() if self._known(stream)]
         events.append(Refusal(0, 0, fault.detail))
         for stream in tuple(self._streams.values()):
             self._drop(stream.stream_id)
@@ -207,9 +204,7 @@ class Http2Engine(Receiving):
             return
         size = head.length if length is None else length
         if status in _BODILESS or stream.message.method == "HEAD":
-            self._outbox.head(
-                stream_id, self._block_of(head, self._announced(status, head, size)), END_STREAM
-            )
+            self._outbox.head(stream_id, self._block_of(head, self._announced(status, head, size)), END_STREAM)
             self._done(stream)
             return
         self._outbox.head(stream_id, self._block_of(head, size), 0)
@@ -222,9 +217,7 @@ class Http2Engine(Receiving):
         most = self._peer_settings.max_header_list_size
         # An interim reply cannot end a stream (RFC 9113 8.1); and a head beyond what the client
         # announced to take makes many close the connection.
-        if not 200 <= status <= 999 or (
-            most is not None and list_size(headers) > most and headers != _EMPTY_TYPE
-        ):
+        if not 200 <= status <= 999 or (most is not None and list_size(headers) > most and headers != _EMPTY_TYPE):
             self.send_response(stream.stream_id, 500, _EMPTY_TYPE, b"")
             return None
         return self._outbox.encoder.head(status, tuple(headers))

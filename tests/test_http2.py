@@ -1,0 +1,874 @@
+"""The HTTP/2 engine seen from the connection: messages, replies, flow control, fairness, the end."""
+
+from __future__ import annotations
+
+import h2.config
+import h2.connection
+import h2.events
+import pytest
+
+from qhttpserver_py._protocol.engine import Limits, Message, Refusal, Reset
+from qhttpserver_py._protocol.http2 import Http2Engine, Http2Settings
+
+from .h2frames import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GET,
+    GOAWAY,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    MAX_CONCURRENT_STREAMS,
+    MAX_FRAME_SIZE,
+    MAX_HEADER_LIST_SIZE,
+    POST,
+    PREFACE,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    Client,
+    Fields,
+    block,
+    data,
+    frame,
+    headers,
+    parse,
+    rst_stream,
+    settings,
+    window_update,
+)
+
+OPEN = END_HEADERS
+TEXT = ((b"content-type", b"text/plain"),)
+BIG = 2**31 - 1 - 65535
+
+
+def limits(**values: int) -> Limits:
+    result = Limits()
+    for name, value in values.items():
+        setattr(result, name, value)
+    return result
+
+
+def wide(client: Client) -> None:
+    """Open the client's windows as far as they go."""
+    client.send(settings((INITIAL_WINDOW_SIZE, 2**31 - 1)), window_update(0, BIG))
+
+
+# ---- settings
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "increment"),
+    [
+        (Http2Settings(), {}, 0),
+        (Http2Settings(stream_window=100000), {INITIAL_WINDOW_SIZE: 100000}, 0),
+        (Http2Settings(max_frame_size=20000), {MAX_FRAME_SIZE: 20000}, 0),
+        (Http2Settings(session_window=65536), {}, 1),
+        (Http2Settings(session_window=2**31 - 1), {}, 2**31 - 1 - 65535),
+        (Http2Settings(session_window=1000), {}, 0),
+        (Http2Settings(max_concurrent_streams=7), {MAX_CONCURRENT_STREAMS: 7}, 0),
+        (Http2Settings(max_frame_size=5, stream_window=0, session_window=-3), {INITIAL_WINDOW_SIZE: 1}, 0),
+    ],
+)
+def test_what_the_server_announces(given: Http2Settings, said: dict[int, int], increment: int) -> None:
+    first, *rest = parse(Http2Engine(Limits(), given).data_to_send())
+    assert (first.kind, first.flags, first.stream_id) == (SETTINGS, 0, 0)
+    pairs = {
+        int.from_bytes(first.payload[i : i + 2], "big"): int.from_bytes(first.payload[i + 2 : i + 6], "big")
+        for i in range(0, len(first.payload), 6)
+    }
+    assert pairs == {2: 0, MAX_CONCURRENT_STREAMS: 100, MAX_HEADER_LIST_SIZE: 65536} | said
+    assert [(one.kind, one.stream_id, one.code) for one in rest] == [(WINDOW_UPDATE, 0, increment)] * bool(increment)
+
+
+def test_no_header_limit_is_no_announcement() -> None:
+    (first,) = parse(Http2Engine(limits(header_size=-1), Http2Settings()).data_to_send())
+    assert first.payload[-6:-4] != MAX_HEADER_LIST_SIZE.to_bytes(2, "big")
+
+
+# ---- messages
+
+
+def test_a_get_is_one_complete_message() -> None:
+    message = Client().get(1, [*GET[:2], (b":path", b"/a?b=c"), GET[3], (b"x-a", b"1"), (b"x-a", b"2")])
+    assert (message.stream_id, message.method, message.target, message.version) == (1, "GET", b"/a?b=c", 20)
+    assert (message.scheme, message.authority) == (b"https", b"host")
+    assert message.headers == [(b"x-a", b"1"), (b"x-a", b"2")]
+    assert message.complete
+    assert not message.streaming
+    assert message.body == b""
+
+
+def test_host_stands_in_for_authority_and_stays_a_field() -> None:
+    message = Client().get(1, [*GET[:3], (b"host", b"other:81")])
+    assert message.authority == b"other:81"
+    assert message.headers == [(b"host", b"other:81")]
+
+
+def test_cookie_crumbs_are_joined_where_the_first_was() -> None:
+    crumbs = [(b"cookie", b"a=1"), (b"x", b"y"), (b"cookie", b"b=2"), (b"cookie", b"c=3")]
+    assert Client().get(1, GET + crumbs).headers == [(b"cookie", b"a=1; b=2; c=3"), (b"x", b"y")]
+
+
+def test_connect_has_its_authority_as_target() -> None:
+    client = Client()
+    (message,) = client.send(headers(1, [(b":method", b"CONNECT"), (b":authority", b"a:443")], OPEN))
+    assert isinstance(message, Message)
+    assert (message.method, message.target, message.complete) == ("CONNECT", b"a:443", False)
+    client.engine.send_response(1, 501, (), b"")
+    client.frames()
+    assert client.answers[1].status == 501
+    assert client.answers[1].reset == 0
+
+
+def test_an_unknown_method_keeps_its_name() -> None:
+    assert Client().get(1, [(b":method", b"bReW"), *GET[1:]]).method == "bReW"
+
+
+def test_the_same_block_again_hands_on_the_routers_caches() -> None:
+    client = Client()
+    first = client.get(1)
+    first.path, first.route = "/", (1, "rule")
+    second = client.get(3)
+    assert (second.stream_id, second.path, second.route) == (3, "/", (1, "rule"))
+    assert client.get(5, [*GET, (b"x", b"y")]).route is None
+
+
+def test_a_block_that_changes_the_table_is_read_anew() -> None:
+    client = Client()
+    for number in range(30):
+        fields = [*GET, (b"x-number", b"%d" % (number % 3)), (b"x-once", b"%d" % number)]
+        encoded = client.encoder.encode(fields)
+        (message,) = client.send(frame(HEADERS, END_STREAM | END_HEADERS, 2 * number + 1, encoded))
+        assert isinstance(message, Message)
+        assert message.headers == fields[4:]
+
+
+def test_indexed_fields_mean_something_else_after_trailers_changed_the_table() -> None:
+    client = Client()
+    client.send(frame(HEADERS, 5, 1, client.encoder.encode([*GET, (b"x", b"1")])))
+    same = client.encoder.encode([*GET, (b"x", b"1")])
+    client.send(frame(HEADERS, 5, 3, same))
+    client.send(frame(HEADERS, OPEN, 5, client.encoder.encode([*POST, (b"x", b"1")])))
+    client.send(frame(HEADERS, 5, 5, b"\x40\x01t\x011"))
+    (event,) = client.send(frame(HEADERS, 5, 7, same))
+    assert isinstance(event, Refusal), "what was :authority is x now"
+
+
+@pytest.mark.parametrize("cut", [1, 2, 5, 9, 10, 24, 33, 40, 1000])
+def test_input_may_be_cut_anywhere(cut: int) -> None:
+    client = Client(greet=False)
+    wire = PREFACE + settings() + headers(1, POST, OPEN) + data(1, b"abc") + data(1, b"def", END_STREAM)
+    events = []
+    for start in range(0, len(wire), cut):
+        events += client.send(wire[start : start + cut])
+    message = events[-1]
+    assert isinstance(message, Message)
+    assert message.complete
+    assert message.body == b"abcdef"
+    assert {id(event) for event in events} == {id(message)}
+
+
+# ---- bodies of requests
+
+
+def test_a_body_in_later_reads_makes_two_events() -> None:
+    client = Client()
+    (head,) = client.send(headers(1, POST, OPEN))
+    assert isinstance(head, Message)
+    assert not head.complete
+    assert client.engine.partial == 2
+    assert client.send(data(1, b"abc")) == []
+    assert client.send(data(1, b"de", END_STREAM)) == [head]
+    assert head.complete
+    assert (head.body, head.pieces) == (b"abcde", [])
+    assert client.engine.partial == 0
+
+
+def test_a_body_in_the_same_read_makes_one_event() -> None:
+    (message,) = Client().send(headers(1, POST, OPEN), data(1, b"abc"), data(1, b"", END_STREAM))
+    assert isinstance(message, Message)
+    assert message.complete
+    assert message.body == b"abc"
+
+
+def test_streaming_reports_each_arrival_once_and_credits_what_was_used() -> None:
+    client = Client()
+    (head,) = client.send(headers(1, POST, OPEN), data(1, b"x" * 16384))
+    assert isinstance(head, Message)
+    head.streaming = True
+    assert head.pieces == [b"x" * 16384]
+    assert client.frames() == []
+    assert client.send(data(1, b"y" * 16384), data(1, b"z" * 10000)) == [head]
+    assert sum(map(len, head.pieces)) == 42768
+    assert [one.stream_id for one in client.frames() if one.kind == WINDOW_UPDATE] == [0]
+    client.engine.consumed(1, 42768)
+    assert [(one.stream_id, one.code) for one in client.frames()] == [(1, 42768)]
+    client.engine.consumed(1, 10**6)
+    assert client.frames() == []
+    assert client.send(data(1, b"!", END_STREAM)) == [head]
+    assert head.complete
+    assert head.body == b""
+    assert head.pieces[-1] == b"!"
+    client.engine.consumed(1, 1)
+
+
+def test_streaming_decided_at_the_head_keeps_bytes_that_came_with_it() -> None:
+    client = Client()
+    (head,) = client.send(headers(1, POST, OPEN), data(1, b"abc"))
+    assert isinstance(head, Message)
+    head.streaming = True
+    assert client.send(data(1, b"def", END_STREAM)) == [head]
+    assert b"".join(head.pieces) == b"abcdef"
+    assert head.body == b""
+
+
+def test_a_body_nobody_streams_is_credited_as_it_comes() -> None:
+    client = Client()
+    client.send(headers(1, POST, OPEN))
+    sent = 0
+    stream_window = session_window = 65535
+    while sent < 1_000_000:
+        size = min(16384, stream_window, session_window)
+        assert size > 0, "the engine let the windows run dry"
+        client.send(data(1, b"x" * size))
+        sent += size
+        stream_window -= size
+        session_window -= size
+        for one in client.frames():
+            assert one.kind == WINDOW_UPDATE
+            if one.stream_id:
+                stream_window += one.code
+            else:
+                session_window += one.code
+    (message,) = client.send(data(1, b"", END_STREAM))
+    assert isinstance(message, Message)
+    assert len(message.body) == sent
+
+
+@pytest.mark.parametrize("window", [1, 1000, 65534, 65535, 65536, 1000000])
+def test_any_window_lets_an_upload_through(window: int) -> None:
+    client = Client(settings_=Http2Settings(stream_window=window, session_window=window), greet=False)
+    peer = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
+    peer.initiate_connection()
+    peer.send_headers(1, [(n.decode(), v.decode()) for n, v in POST])
+    client.send(peer.data_to_send())
+    peer.receive_data(client.engine.data_to_send())
+    left = 400 if window == 1 else 300000
+    total = left
+    while left:
+        size = min(left, peer.local_flow_control_window(1), peer.max_outbound_frame_size)
+        assert size > 0, "the engine let the windows run dry"
+        peer.send_data(1, b"x" * size, end_stream=size == left)
+        left -= size
+        client.send(peer.data_to_send())
+        peer.receive_data(client.engine.data_to_send())
+    message = client.events[-1]
+    assert isinstance(message, Message)
+    assert len(message.body) == total
+
+
+def test_padding_does_not_use_up_the_window() -> None:
+    client = Client()
+    (head,) = client.send(headers(1, POST, OPEN))
+    assert isinstance(head, Message)
+    head.streaming = True
+    for _ in range(1000):
+        client.send(frame(DATA, 0x8, 1, b"\xff" + b"x" + b"\0" * 255))
+        client.engine.consumed(1, 1)
+        client.frames()
+    assert b"".join(head.pieces) == b"x" * 1000
+
+
+def test_trailers_are_read() -> None:
+    (message,) = Client().send(headers(1, POST, OPEN), data(1, b"abc"), headers(1, [(b"x-sum", b"1")]))
+    assert isinstance(message, Message)
+    assert message.trailers == [(b"x-sum", b"1")]
+    assert (message.complete, message.body) == (True, b"abc")
+    assert message.headers == []
+
+
+def test_continue_is_an_interim_head_until_body_comes() -> None:
+    client = Client()
+    (head,) = client.send(headers(1, [*POST, (b"expect", b"100-Continue")], OPEN))
+    assert isinstance(head, Message)
+    assert head.expects_continue
+    client.engine.send_continue(1)
+    client.send(data(1, b"abc"))
+    client.engine.send_continue(1)
+    client.send(data(1, b"", END_STREAM))
+    client.engine.send_response(1, 200, (), b"ok")
+    client.engine.send_continue(7)
+    client.frames()
+    assert [head[0] for head in client.answers[1].heads] == [(b":status", b"100"), (b":status", b"200")]
+    assert client.answers[1].body == b"ok"
+
+
+# ---- limits
+
+REFUSED: list[tuple[str, dict[str, int], Fields, int]] = [
+    ("url", {"url_size": 5}, [*GET[:2], (b":path", b"/12345"), GET[3]], 414),
+    ("url-fits", {"url_size": 6, "field_size": 3}, [*GET[:2], (b":path", b"/12345")], 431),
+    ("field", {"field_size": 20}, [*GET, (b"x", b"y" * 20)], 431),
+    ("field-fits", {"field_size": 21}, [*GET, (b"x", b"y" * 20)], 0),
+    ("count", {"field_count": 4}, [*GET, (b"x", b"y")], 431),
+    ("count-fits", {"field_count": 5}, [*GET, (b"x", b"y")], 0),
+    ("total", {"header_size": 41}, GET, 431),
+    ("total-fits", {"header_size": 42}, GET, 0),
+    ("huge-but-decodable", {}, [*GET, *[(b"x-%d" % i, b"y" * 10000) for i in range(20)]], 431),
+    ("no-limits", {"header_size": -1, "field_size": -1, "field_count": -1, "url_size": -1}, GET, 0),
+]
+
+
+@pytest.mark.parametrize(("given", "fields", "status"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED])
+@pytest.mark.parametrize("ends", [True, False])
+def test_heads_beyond_a_limit(given: dict[str, int], fields: Fields, status: int, ends: bool) -> None:
+    if given.get("field_size") == 3:
+        fields = [*fields, (b":authority", b"host")]
+    client = Client(limits(**given))
+    encoded = block(fields)
+    parts = [encoded[i : i + 16384] for i in range(0, len(encoded), 16384)]
+    wire = frame(HEADERS, END_STREAM * ends | END_HEADERS * (len(parts) == 1), 1, parts[0])
+    for number, part in enumerate(parts[1:], 2):
+        wire += frame(CONTINUATION, END_HEADERS * (number == len(parts)), 1, part)
+    (event,) = client.send(wire)
+    if not status:
+        assert isinstance(event, Message)
+        return
+    assert isinstance(event, Refusal)
+    assert (event.stream_id, event.status) == (1, status)
+    client.engine.refuse(event)
+    client.frames()
+    answer = client.answers[1]
+    assert answer.status == status
+    assert answer.fields == [(b"content-type", b"application/x-empty"), (b"content-length", b"0")]
+    assert (answer.ended, answer.body) == (True, b"")
+    assert answer.reset == (None if ends else 0)
+
+
+def test_a_content_length_beyond_the_limit_is_refused_at_the_head() -> None:
+    client = Client(limits(body_size=10))
+    (event,) = client.send(headers(1, [*POST, (b"content-length", b"11")], OPEN), data(1, b"x" * 11, END_STREAM))
+    assert isinstance(event, Refusal)
+    assert event.status == 413
+    client.engine.refuse(event)
+    client.frames()
+    assert client.answers[1].status == 413
+    assert client.answers[1].reset is None
+
+
+def test_a_body_that_grows_beyond_the_limit_is_refused_and_its_rest_ignored() -> None:
+    client = Client(limits(body_size=10))
+    (head,) = client.send(headers(1, POST, OPEN), data(1, b"x" * 10))
+    assert isinstance(head, Message)
+    (event,) = client.send(data(1, b"!"))
+    assert isinstance(event, Refusal)
+    assert (event.stream_id, event.status) == (1, 413)
+    assert client.send(data(1, b"more" * 1000)) == []
+    client.engine.refuse(event)
+    client.frames()
+    assert (client.answers[1].status, client.answers[1].ended, client.answers[1].reset) == (413, True, 0)
+    assert client.send(data(1, b"crossed"), headers(1, [(b"x", b"y")])) == []
+    assert client.get(3).stream_id == 3
+    assert client.engine.partial == 0
+
+
+def test_the_limit_may_depend_on_the_message() -> None:
+    client = Client(limits(body_size=10))
+    asked = []
+    client.engine.body_limit = lambda message: asked.append(message) or -1  # type: ignore[func-returns-value]
+    (message,) = client.send(headers(1, POST, OPEN), data(1, b"x" * 1000, END_STREAM))
+    assert asked == [message]
+    assert client.get(3)
+    assert asked == [message]
+
+
+def test_trailers_beyond_the_limits_are_refused() -> None:
+    client = Client(limits(field_size=50))
+    client.send(headers(1, POST, OPEN))
+    (event,) = client.send(headers(1, [(b"x", b"y" * 50)]))
+    assert isinstance(event, Refusal)
+    assert event.status == 431
+    client.engine.refuse(event)
+    client.frames()
+    assert client.answers[1].status == 431
+
+
+def test_a_refusal_behind_a_begun_reply_resets() -> None:
+    client = Client(limits(body_size=10))
+    client.send(headers(1, POST, OPEN))
+    client.engine.send_headers(1, 200, TEXT, None)
+    (event,) = client.send(data(1, b"x" * 11))
+    assert isinstance(event, Refusal)
+    client.engine.refuse(event)
+    client.frames()
+    assert client.answers[1].reset == 2
+
+
+def test_a_refusal_of_the_connection_says_goodbye() -> None:
+    client = Client()
+    client.engine.refuse(Refusal(0, 408, "too slow"))
+    assert client.frames()[-1].kind == GOAWAY
+    assert client.engine.should_close
+
+
+# ---- replies
+
+
+def answer(client: Client, stream_id: int = 1) -> tuple[int, Fields, bytes, bool]:
+    client.frames()
+    found = client.answers[stream_id]
+    return found.status, found.fields, found.body, found.ended
+
+
+def test_a_reply_has_date_before_content_length() -> None:
+    client = Client()
+    client.get(1)
+    client.engine.send_response(1, 200, TEXT, b"hello")
+    frames = client.frames()
+    assert [(one.kind, one.ends) for one in frames] == [(HEADERS, False), (DATA, True)]
+    names = [name for name, _ in client.answers[1].heads[0]]
+    assert names == [b":status", b"content-type", b"date", b"content-length"]
+    assert client.answers[1].body == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("status", "given", "body", "fields", "sent"),
+    [
+        (200, [], b"", [(b"content-length", b"0")], b""),
+        (404, list(TEXT), b"no", [*TEXT, (b"content-length", b"2")], b"no"),
+        (204, list(TEXT), b"x", [*TEXT], b""),
+        (205, [], b"x", [(b"content-length", b"0")], b""),
+        (304, [(b"etag", b'"1"')], b"x", [(b"etag", b'"1"')], b""),
+        (304, [(b"content-length", b"7")], b"", [(b"content-length", b"7")], b""),
+        (200, [(b"content-length", b"99")], b"abc", [(b"content-length", b"3")], b"abc"),
+        (200, [(b"X-MiXeD", b" v\t")], b"", [(b"x-mixed", b"v"), (b"content-length", b"0")], b""),
+        (799, [], b"", [(b"content-length", b"0")], b""),
+        *[
+            (200, [(name, b"x")], b"", [(b"content-length", b"0")], b"")
+            for name in (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"te")
+        ],
+    ],
+)
+def test_heads_of_replies(status: int, given: Fields, body: bytes, fields: Fields, sent: bytes) -> None:
+    for _ in range(3):  # rendered, inserted, kept
+        client = Client()
+        for stream_id in (1, 3, 5, 7):
+            client.get(stream_id)
+            client.engine.send_response(stream_id, status, given, body)
+            assert answer(client, stream_id) == (status, fields, sent, True)
+
+
+@pytest.mark.parametrize("status", [100, 101, 199, 0, -5, 1000])
+def test_a_status_that_cannot_end_a_stream_becomes_500(status: int) -> None:
+    client = Client()
+    client.get(1)
+    client.engine.send_response(1, status, TEXT, b"x")
+    assert answer(client)[0] == 500
+
+
+def test_a_users_date_replaces_ours() -> None:
+    client = Client()
+    client.get(1)
+    client.engine.send_response(1, 200, [(b"date", b"today")], b"")
+    client.frames()
+    assert [value for name, value in client.answers[1].heads[0] if name == b"date"] == [b"today"]
+
+
+@pytest.mark.parametrize("field", [(b"x", b"a\r\nb"), (b"x", b"\0"), (b"x y", b""), (b"", b"")])
+def test_a_field_that_must_not_be_sent_is_refused_at_the_call(field: tuple[bytes, bytes]) -> None:
+    client = Client()
+    client.get(1)
+    with pytest.raises(ValueError, match="header"):
+        client.engine.send_response(1, 200, [field], b"")
+    client.engine.send_response(1, 500, (), b"")
+    assert answer(client)[0] == 500
+
+
+@pytest.mark.parametrize("given", [(), ((b"content-length", b"12"),)])
+def test_head_gets_the_length_and_no_data(given: tuple[tuple[bytes, bytes], ...]) -> None:
+    client = Client()
+    client.get(1, [(b":method", b"HEAD"), *GET[1:]])
+    client.engine.send_response(1, 200, given, b"12345")
+    expected = given or ((b"content-length", b"5"),)
+    assert answer(client) == (200, [*expected], b"", True)
+
+
+def test_head_of_a_stream_ends_at_once() -> None:
+    client = Client()
+    client.get(1, [(b":method", b"HEAD"), *GET[1:]])
+    client.engine.send_headers(1, 200, TEXT, 10)
+    client.engine.send_chunk(1, b"1234567890")
+    client.engine.end_stream(1, [(b"x", b"y")])
+    assert answer(client) == (200, [*TEXT, (b"content-length", b"10")], b"", True)
+
+
+def test_chunks_are_data_and_the_end_is_empty() -> None:
+    client = Client()
+    client.get(1)
+    client.engine.send_headers(1, 200, TEXT, None)
+    client.engine.send_chunk(1, b"one")
+    client.engine.send_chunk(1, b"")
+    client.engine.send_chunk(1, b"two")
+    frames = client.frames()
+    client.engine.end_stream(1)
+    frames += client.frames()
+    assert [(one.kind, one.payload, one.ends) for one in frames[1:]] == [
+        (DATA, b"one", False),
+        (DATA, b"two", False),
+        (DATA, b"", True),
+    ]
+
+
+def test_an_end_in_the_same_turn_rides_on_the_last_data() -> None:
+    client = Client()
+    client.get(1)
+    client.engine.send_headers(1, 200, TEXT, 3)
+    client.engine.send_chunk(1, b"one")
+    client.engine.end_stream(1)
+    assert [(one.kind, one.ends) for one in client.frames()] == [(HEADERS, False), (DATA, True)]
+
+
+@pytest.mark.parametrize("chunk", [b"", b"abc", b"x" * 70000])
+def test_trailers_end_the_stream(chunk: bytes) -> None:
+    client = Client()
+    client.get(1)
+    client.engine.send_headers(1, 200, [(b"trailer", b"x-sum")], None)
+    client.engine.send_chunk(1, chunk)
+    client.engine.end_stream(1, [(b"X-Sum", b"1"), (b"content-length", b"9"), (b"connection", b"close")])
+    client.frames()
+    client.send(window_update(0, 100000), window_update(1, 100000))
+    client.frames()
+    found = client.answers[1]
+    assert found.heads[1] == [(b"x-sum", b"1")]
+    assert (found.body, found.ended) == (chunk, True)
+    assert client.get(3)
+
+
+@pytest.mark.parametrize("chunks", [[b"abc"], [b"abcdef", b"g"]])
+def test_a_length_that_does_not_come_true_resets(chunks: list[bytes]) -> None:
+    client = Client()
+    client.get(1)
+    client.engine.send_headers(1, 200, TEXT, 6)
+    for chunk in chunks:
+        client.engine.send_chunk(1, chunk)
+    client.engine.end_stream(1)
+    client.frames()
+    assert client.answers[1].reset == 2
+    assert not client.answers[1].ended
+
+
+def test_abort_resets_with_internal_error() -> None:
+    client = Client()
+    client.get(1)
+    client.engine.send_headers(1, 200, TEXT, None)
+    client.engine.send_chunk(1, b"abc")
+    client.engine.abort(1)
+    client.engine.abort(1)
+    client.frames()
+    assert client.answers[1].reset == 2
+    assert client.engine.held == 0
+
+
+def test_misuse_raises() -> None:
+    client = Client()
+    client.get(1)
+    with pytest.raises(RuntimeError):
+        client.engine.send_chunk(1, b"x")
+    with pytest.raises(RuntimeError):
+        client.engine.end_stream(1)
+    client.engine.send_headers(1, 200, TEXT, None)
+    with pytest.raises(RuntimeError):
+        client.engine.send_response(1, 200, TEXT, b"")
+
+
+def test_a_stream_that_is_gone_swallows_everything() -> None:
+    client = Client()
+    client.get(1)
+    assert [type(event) for event in client.send(rst_stream(1))] == [Reset]
+    client.engine.send_response(1, 200, TEXT, b"x")
+    client.engine.send_headers(1, 200, TEXT, None)
+    client.engine.send_chunk(1, b"x")
+    client.engine.end_stream(1)
+    client.engine.refuse(Refusal(1, 413, ""))
+    client.engine.consumed(1, 5)
+    assert client.engine.backlog(1) == 0
+    assert client.frames() == []
+
+
+def test_replies_in_any_order() -> None:
+    client = Client()
+    for stream_id in (1, 3, 5):
+        client.get(stream_id)
+    for stream_id in (5, 1, 3):
+        client.engine.send_response(stream_id, 200, (), b"%d" % stream_id)
+    assert [one.stream_id for one in client.frames() if one.kind == DATA] == [5, 1, 3]
+
+
+def test_a_large_head_goes_on_in_continuations() -> None:
+    client = Client()
+    client.get(1)
+    fields = [(b"x-%d" % number, b"\xff" * 3000) for number in range(20)]
+    client.engine.send_response(1, 200, fields, b"ok")
+    kinds = [one.kind for one in client.frames()]
+    assert kinds[:2] == [HEADERS, CONTINUATION]
+    assert set(kinds[1:-1]) == {CONTINUATION}
+    assert client.answers[1].fields[:-1] == fields
+
+
+def test_a_head_larger_than_the_client_takes_becomes_500() -> None:
+    client = Client()
+    client.send(settings((MAX_HEADER_LIST_SIZE, 300)))
+    client.get(1)
+    client.engine.send_response(1, 200, [(b"x", b"y" * 200)], b"body")
+    assert answer(client)[0::2] == (500, b"")
+
+
+@pytest.mark.parametrize("huffman", [True, False])
+def test_huffman_is_used_only_if_configured(huffman: bool) -> None:
+    client = Client(settings_=Http2Settings(huffman=huffman))
+    client.get(1)
+    client.engine.send_response(1, 200, TEXT, b"")
+    (head,) = client.frames()
+    assert (b"text/plain" in head.payload) is not huffman
+
+
+@pytest.mark.parametrize("size", [0, 100, 4096, 65536])
+def test_the_clients_table_size_is_heeded(size: int) -> None:
+    client = Client()
+    for stream_id in (1, 3, 5):
+        client.get(stream_id)
+        client.engine.send_response(stream_id, 200, TEXT, b"")
+    client.frames()
+    client.send(settings((1, size)))
+    client.decoder.max_allowed_table_size = size
+    for stream_id in (7, 9, 11, 13):
+        client.get(stream_id)
+        client.engine.send_response(stream_id, 200, [*TEXT, (b"x", b"y" * stream_id)], b"")
+        assert answer(client, stream_id)[1][0] == TEXT[0]
+
+
+def test_secrets_never_enter_a_table() -> None:
+    client = Client()
+    sizes = []
+    for stream_id in (1, 3, 5):
+        client.get(stream_id)
+        client.engine.send_response(stream_id, 200, [(b"set-cookie", b"secret=123456")], b"")
+        sizes.append(len(client.frames()[0].payload))
+    assert len(set(sizes)) == 1
+
+
+# ---- flow control of replies
+
+
+def test_windows_hold_bodies_back_and_the_backlog_says_so() -> None:
+    client = Client()
+    client.get(1)
+    client.engine.send_response(1, 200, TEXT, b"x" * 1_000_000)
+    client.frames()
+    assert len(client.answers[1].body) == 65535
+    assert client.engine.backlog(1) == client.engine.held == 1_000_000 - 65535
+    client.send(window_update(0, 100))
+    assert client.frames() == []
+    client.send(window_update(1, 60))
+    assert [len(one.payload) for one in client.frames()] == [60]
+    client.send(settings((INITIAL_WINDOW_SIZE, 65535 + 30)))
+    assert [len(one.payload) for one in client.frames() if one.kind == DATA] == [30]
+    wide(client)
+    client.frames()
+    assert client.answers[1].body == b"x" * 1_000_000
+    assert client.answers[1].ended
+    assert client.engine.backlog(1) == client.engine.held == 0
+
+
+def test_frames_never_exceed_what_the_client_takes() -> None:
+    client = Client()
+    wide(client)
+    client.get(1)
+    client.engine.send_response(1, 200, TEXT, b"x" * 100_000)
+    assert max(len(one.payload) for one in client.frames()) == 16384
+    client.send(settings((MAX_FRAME_SIZE, 50000)))
+    client.get(3)
+    client.engine.send_response(3, 200, TEXT, b"x" * 100_000)
+    assert max(len(one.payload) for one in client.frames()) == 50000
+
+
+def test_a_small_reply_does_not_wait_for_a_large_one() -> None:
+    client = Client()
+    wide(client)
+    client.get(1)
+    client.engine.send_response(1, 200, TEXT, bytes(10_000_000))
+    client.engine.data_to_send(100_000)
+    client.get(3)
+    client.engine.send_response(3, 200, TEXT, b"small")
+    wire = client.engine.data_to_send(100_000)
+    assert b"small" in wire
+    assert wire.index(b"small") < 2 * 16384 + 200
+    assert len(wire) < 150_000
+    assert client.engine.can_send
+    while client.engine.can_send:
+        client.engine.data_to_send(1_000_000)
+    assert client.engine.held == 0
+
+
+def test_streams_take_turns() -> None:
+    client = Client()
+    client.send(settings((INITIAL_WINDOW_SIZE, 2**31 - 1)))
+    for stream_id in (1, 3, 5):
+        client.get(stream_id)
+        client.engine.send_response(stream_id, 200, TEXT, bytes(300_000))
+    client.frames()
+    client.send(window_update(0, 16384 * 6))
+    assert [one.stream_id for one in client.frames()] in ([5, 1, 3, 5, 1, 3], [1, 3, 5] * 2, [3, 5, 1] * 2)
+
+
+def test_a_closed_stream_window_does_not_stop_the_others() -> None:
+    client = Client()
+    client.send(settings((INITIAL_WINDOW_SIZE, 0)))
+    for stream_id in (1, 3):
+        client.get(stream_id)
+        client.engine.send_response(stream_id, 200, TEXT, b"abc")
+    assert {one.kind for one in client.frames()} == {SETTINGS, HEADERS}
+    client.send(window_update(3, 3))
+    assert [(one.stream_id, one.payload) for one in client.frames()] == [(3, b"abc")]
+    client.send(window_update(1, 3))
+    assert [(one.stream_id, one.payload) for one in client.frames()] == [(1, b"abc")]
+
+
+def test_a_reset_frees_the_backlog() -> None:
+    client = Client()
+    client.get(1)
+    client.engine.send_response(1, 200, TEXT, bytes(1_000_000))
+    client.frames()
+    client.send(rst_stream(1))
+    client.send(window_update(0, 1_000_000))
+    assert client.engine.held == 0
+    assert client.frames() == []
+    assert client.get(3)
+
+
+# ---- the peer gives up, the end
+
+
+def test_a_request_reset_before_anybody_heard_of_it_is_no_event() -> None:
+    client = Client()
+    assert client.send(headers(1), rst_stream(1), headers(3)) == [client.events[-1]]
+    assert client.events[-1].stream_id == 3
+
+
+def test_close_says_goaway_and_lets_replies_finish() -> None:
+    client = Client()
+    client.get(1)
+    client.get(3)
+    client.engine.send_headers(3, 200, TEXT, None)
+    client.engine.close()
+    client.engine.close()
+    goaway = client.frames()[-1]
+    assert (goaway.kind, goaway.code, goaway.payload[:4]) == (GOAWAY, 0, b"\0\0\0\3")
+    assert not client.engine.should_close
+    assert client.send(headers(5)) == []
+    assert [(one.kind, one.code) for one in client.frames()] == [(RST_STREAM, 7)]
+    client.engine.send_response(1, 200, (), b"late")
+    assert not client.engine.should_close
+    client.engine.end_stream(3)
+    assert client.engine.should_close
+    client.frames()
+    assert client.answers[1].body == b"late"
+    assert client.answers[3].ended
+
+
+def test_close_of_an_idle_connection_closes() -> None:
+    client = Client()
+    client.engine.close()
+    assert client.engine.should_close
+    assert not client.engine.linger
+
+
+def test_half_close_ends_uploads_and_lets_replies_finish() -> None:
+    client = Client()
+    client.get(1)
+    client.send(headers(3, POST, OPEN))
+    (reset,) = client.engine.receive_eof()
+    assert isinstance(reset, Reset)
+    assert reset.stream_id == 3
+    assert not client.engine.should_close
+    client.engine.send_response(1, 200, (), b"x")
+    assert client.engine.should_close
+    assert answer(client)[2] == b"x"
+
+
+def test_half_close_of_an_idle_connection_closes() -> None:
+    client = Client()
+    assert client.engine.receive_eof() == []
+    assert client.engine.should_close
+
+
+def test_the_last_stream_number_asks_the_client_to_reconnect() -> None:
+    client = Client()
+    client.get(2**31 - 1)
+    assert [one.kind for one in client.frames()] == [GOAWAY]
+    client.engine.send_response(2**31 - 1, 200, (), b"x")
+    assert client.engine.should_close
+
+
+def test_partial_tells_heads_bodies_and_neither_apart() -> None:
+    client = Client(greet=False)
+    assert client.engine.partial == 1
+    client.send(PREFACE + settings())
+    assert client.engine.partial == 0
+    client.send(headers(1)[:5])
+    assert client.engine.partial == 1
+    client.send(headers(1)[5:] + headers(3)[:5])
+    assert client.engine.partial == 0, "something came: this is no peer that hesitates"
+    client.send(headers(3)[5:])
+    client.send(headers(5, POST, 0))
+    assert client.engine.partial == 1
+    client.send(frame(CONTINUATION, END_HEADERS, 5))
+    assert client.engine.partial == 2
+    client.send(data(5, b"", END_STREAM))
+    assert client.engine.partial == 0
+
+
+def test_an_error_cancels_what_was_handed_out_and_withholds_the_rest() -> None:
+    client = Client()
+    client.get(1)
+    events = client.send(headers(3), frame(DATA, 0, 0, b"x"), headers(5))
+    assert [(type(event), event.stream_id) for event in events] == [(Reset, 1), (Refusal, 0)]
+    assert client.frames()[-1].payload[:4] == b"\0\0\0\1"
+
+
+# ---- with h2 as the client
+
+
+def test_a_conversation_with_h2() -> None:
+    peer = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
+    engine = Http2Engine(Limits(), Http2Settings())
+    peer.initiate_connection()
+    bodies: dict[int, bytes] = {}
+    for number in range(40):
+        stream_id = peer.get_next_available_stream_id()
+        fields = [(n.decode(), v.decode()) for n, v in POST] + [("x-number", str(number % 5))]
+        peer.send_headers(stream_id, fields)
+        peer.send_data(stream_id, b"%d" % number, end_stream=True)
+    pending = True
+    while pending:
+        for event in engine.receive_data(peer.data_to_send()):
+            assert isinstance(event, Message)
+            reply = [(b"content-type", b"text/plain"), (b"x-echo", dict(event.headers)[b"x-number"])]
+            engine.send_response(event.stream_id, 200, reply, event.body * 5000)
+        events = peer.receive_data(engine.data_to_send())
+        pending = bool(events)
+        for event in events:
+            if isinstance(event, h2.events.DataReceived):
+                bodies[event.stream_id] = bodies.get(event.stream_id, b"") + event.data
+                peer.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+    assert bodies == {2 * number + 1: b"%d" % number * 5000 for number in range(40)}
+
+
+def test_settings_acknowledged() -> None:
+    client = Client(greet=False)
+    client.send(PREFACE + settings((MAX_FRAME_SIZE, 20000)))
+    assert [(one.kind, one.flags) for one in client.frames()] == [(SETTINGS, 0), (SETTINGS, ACK)]
