@@ -122,10 +122,15 @@ class ChunkedDecoder:
         pos = reader.feed(data, pos)
         if reader.complete:
             if len(reader.buffer) > 2:
-                fields = parse_fields(bytes(reader.buffer[:-4]).split(b"\r\n"))
-                # A trailer that would change framing or routing is dropped: the message was framed
-                # and routed without it, and nobody may believe it afterwards (RFC 9110 6.5.1).
-                self.trailers = [field for field in fields if field[0] not in NOT_IN_TRAILERS]
+                self.trailers = _trailers(bytes(reader.buffer[:-4]).split(b"\r\n"))
             self._reader = None
             self.done = True
         return pos
+
+
+def _trailers(lines: list[bytes]) -> list[Header]:
+    # One by one: together they might look like the framing of a message to llhttp.
+    fields = [parse_fields([line])[0] for line in lines]
+    # A trailer that would change framing or routing is dropped: the message was framed and routed
+    # without it, and nobody may believe it afterwards (RFC 9110 6.5.1).
+    return [field for field in fields if field[0] not in NOT_IN_TRAILERS]
