@@ -121,6 +121,7 @@ class QtEventLoop(_AsyncioLoop):
         self._qt_pause: float | None = None
         self._qt_armed = True  # nothing can be armed before the timer exists
         self._qt_turn_ends = 0.0
+        self._qt_depth = 0  # steps on the stack
         self._qt_entering = False  # a step begins
         self._qt_resumed = False  # asyncio thinks it stopped: an inner step ended
         self._qt_ending: Literal["idle", "now"] | None = None
@@ -217,6 +218,7 @@ class QtEventLoop(_AsyncioLoop):
         hooks = sys.get_asyncgen_hooks()
         self._arm()  # a nested Qt event loop in a callback goes on with the other callbacks
         self._qt_pause = 0.0
+        self._qt_depth += 1
         self._qt_entering = True  # run_forever() refuses a running loop, which an inner step may be in
         self._qt_turn_ends = monotonic() + STEP_SECONDS
         hook, self._qt_selector.hook = self._qt_selector.hook, self._note
@@ -228,6 +230,7 @@ class QtEventLoop(_AsyncioLoop):
                 raise
             self._qt_pause = 0.0
         finally:
+            self._qt_depth -= 1
             self._qt_entering = self._qt_resumed = False
             self._qt_selector.hook = hook
             sys.set_asyncgen_hooks(*hooks)
@@ -249,7 +252,7 @@ class QtEventLoop(_AsyncioLoop):
     def _pause_of_tasks(self, pause: float | None) -> float | None:
         """Poll for pending tasks where no descriptor tells; close an ending loop after its last."""
         pending = asyncio.all_tasks(self)
-        if self._qt_ending and not self.is_running() and (not pending or self._qt_ending == "now"):
+        if self._qt_ending and not self._qt_depth and (not pending or self._qt_ending == "now"):
             self.shut_down()
         if self._qt_notifier is not None:
             return pause
@@ -264,7 +267,7 @@ class QtEventLoop(_AsyncioLoop):
     def end(self, when: Literal["idle", "now"]) -> None:
         """Shut down: once no task is left, or at once; not before a step that is on has ended."""
         self._qt_ending = when
-        if not self.is_running() and (when == "now" or not asyncio.all_tasks(self)):
+        if not self._qt_depth and (when == "now" or not asyncio.all_tasks(self)):
             self.shut_down()
         elif not self._qt_armed:
             self._arm()
@@ -278,8 +281,7 @@ class QtEventLoop(_AsyncioLoop):
         if self.is_closed():
             return
         self._qt_ending = None
-        self._qt_armed = True  # Qt is not to step what runs below
-        self._qt_timer.stop()
+        self._detach()  # Qt is not to step what runs below
         with _set_aside(asyncio._get_running_loop()):
             try:
                 self._cancel_tasks()
@@ -302,11 +304,14 @@ class QtEventLoop(_AsyncioLoop):
     def close(self) -> None:
         """Close the loop for good; Qt forgets it."""
         super().close()
-        self._qt_armed = True
-        if isValid(self._qt_timer):
-            self._qt_timer.stop()
+        self._detach()
         if self._qt_notifier is not None and isValid(self._qt_notifier):
             self._qt_notifier.setEnabled(False)
+
+    def _detach(self) -> None:
+        self._qt_armed = True
+        if isValid(self._qt_timer):  # the application takes all QObjects with it
+            self._qt_timer.stop()
 
 
 def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -1,0 +1,815 @@
+"""Coroutines on a plain Qt event loop, and on the loops of QtAsyncio and qasync."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from PySide6.QtCore import QCoreApplication, QEventLoop, QObject, QThread, QTimer, Signal
+
+from qhttpserver_py import _eventloop, _qteventloop, aio
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def own_loop(qapp):
+    yield
+    aio.close()
+    gc.collect()
+
+
+@pytest.fixture
+def reported(monkeypatch):
+    seen = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: seen.append(error))
+    return seen
+
+
+def spin(until, timeout=5.0):
+    """Run a Qt event loop until *until()* is true; fail after *timeout* seconds."""
+    end = time.monotonic() + timeout
+    while not until():
+        assert time.monotonic() < end, "timed out"
+        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents, 50)
+
+
+def run(coroutine, timeout=5.0):
+    """Start *coroutine* as a slot would; return its result."""
+    task = aio.start(coroutine)
+    task.add_done_callback(lambda _: None)  # somebody waits
+    spin(task.done, timeout)
+    return task.result()
+
+
+def nested(milliseconds):
+    """Open a nested Qt event loop, as a modal dialog does."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+# ---- what asyncio can do works
+
+
+async def sleeps():
+    await asyncio.sleep(0)
+    return await asyncio.sleep(0.01, "slept")
+
+
+async def uses_a_thread():
+    return await asyncio.to_thread(lambda: threading.current_thread() is not threading.main_thread())
+
+
+async def uses_a_subprocess():
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "print(input()[::-1])", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate(b"abc\n")
+    return out.strip(), process.returncode
+
+
+async def _echo(reader, writer):
+    while line := await reader.readline():
+        writer.write(line.upper())
+    writer.close()
+
+
+async def uses_streams():
+    server = await asyncio.start_server(_echo, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(b"one\ntwo\n")
+    lines = [await reader.readline(), await reader.readline()]
+    writer.close()
+    await writer.wait_closed()
+    server.close()
+    await server.wait_closed()
+    return lines
+
+
+async def _http(reader, writer):
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi")
+    writer.close()
+
+
+async def uses_httpx():
+    server = await asyncio.start_server(_http, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with httpx.AsyncClient(trust_env=False) as client:
+        reply = await client.get(f"http://127.0.0.1:{port}/")
+    server.close()
+    await server.wait_closed()
+    return reply.text
+
+
+async def uses_a_group():
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(asyncio.sleep(0.01 * n, n)) for n in (3, 1, 2)]
+    return [task.result() for task in tasks]
+
+
+async def times_out():
+    try:
+        async with asyncio.timeout(0.02):
+            await asyncio.sleep(60)
+    except TimeoutError:
+        return "timed out"
+
+
+async def is_woken_by_a_thread():
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+    thread = threading.Thread(target=loop.call_soon_threadsafe, args=(future.set_result, "woken"))
+    thread.start()
+    result = await future
+    thread.join()
+    return result
+
+
+async def knows_itself():
+    loop = asyncio.get_running_loop()
+    return loop is aio.loop() and loop.is_running() and asyncio.current_task() in asyncio.all_tasks()
+
+
+async def uses_a_generator():
+    async def numbers():
+        for n in range(3):
+            await asyncio.sleep(0)
+            yield n
+
+    return [n async for n in numbers()]
+
+
+WORKS = [
+    (sleeps, "slept"),
+    (uses_a_thread, True),
+    (uses_a_subprocess, (b"cba", 0)),
+    (uses_streams, [b"ONE\n", b"TWO\n"]),
+    (uses_httpx, "hi"),
+    (uses_a_group, [3, 1, 2]),
+    (times_out, "timed out"),
+    (is_woken_by_a_thread, "woken"),
+    (knows_itself, True),
+    (uses_a_generator, [0, 1, 2]),
+]
+
+
+@pytest.mark.parametrize(("function", "expected"), WORKS)
+def test_asyncio_works(function, expected):
+    assert run(function(), 20) == expected
+
+
+@pytest.mark.parametrize(("function", "expected"), WORKS)
+def test_asyncio_works_where_the_selector_has_no_descriptor(monkeypatch, function, expected):
+    class Polled(_qteventloop.SteppedSelector):
+        @property
+        def fileno(self):
+            raise AttributeError
+
+    monkeypatch.setattr(_qteventloop, "SteppedSelector", Polled)
+    assert run(function(), 20) == expected
+
+
+def test_a_polled_loop_without_tasks_is_not_polled(monkeypatch):
+    class Polled(_qteventloop.SteppedSelector):
+        @property
+        def fileno(self):
+            raise AttributeError
+
+    monkeypatch.setattr(_qteventloop, "SteppedSelector", Polled)
+    run(sleeps())
+    steps = count_steps(monkeypatch)
+    nested(100)
+    assert len(steps) <= 1
+    called = []
+    thread = threading.Thread(target=aio.loop().call_soon_threadsafe, args=(called.append, 1))
+    thread.start()
+    spin(lambda: called)
+    thread.join()
+
+
+def test_the_loop_can_also_be_run_without_qt():
+    assert aio.loop().run_until_complete(sleeps()) == "slept"
+    assert run(sleeps()) == "slept"
+
+
+# ---- how a coroutine is started
+
+
+def test_start_returns_before_the_coroutine_runs():
+    ran = []
+
+    async def note():
+        ran.append(asyncio.current_task())
+
+    task = aio.start(note())
+    assert isinstance(task, asyncio.Task)
+    assert not ran
+    spin(task.done)
+    assert ran == [task]
+
+
+def test_a_task_that_nobody_holds_runs_to_its_end():
+    ended = []
+
+    async def work():
+        await asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.02)
+        ended.append(True)
+
+    aio.start(work())
+    gc.collect()
+    spin(lambda: ended)
+
+
+def test_context_variables_are_those_of_the_caller():
+    variable = contextvars.ContextVar("variable", default="default")
+    context = contextvars.copy_context()
+    context.run(variable.set, "given")
+
+    async def read():
+        await asyncio.sleep(0)
+        return variable.get()
+
+    assert run(read()) == "default"
+    token = variable.set("callers")
+    assert run(read()) == "callers"
+    variable.reset(token)
+    task = aio.start(read(), context=context)
+    spin(task.done)
+    assert task.result() == "given"
+
+
+def test_only_coroutines_can_be_started():
+    with pytest.raises(TypeError):
+        aio.start(3)
+
+
+def test_a_thread_without_a_qt_event_loop_is_refused():
+    errors = []
+    coroutine = sleeps()
+
+    def attempt():
+        try:
+            aio.start(coroutine)
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+    assert "QCoreApplication" in errors[0]
+    assert coroutine.cr_frame is None  # closed: no "never awaited" warning
+
+
+# ---- calls from Qt code wake the loop
+
+
+@pytest.mark.parametrize(
+    "wake",
+    [
+        lambda loop, call: loop.call_soon(call),
+        lambda loop, call: loop.call_later(0.01, call),
+        lambda loop, call: loop.call_at(loop.time() + 0.01, call),
+        lambda loop, call: loop.call_soon_threadsafe(call),
+        lambda loop, call: loop.create_task(asyncio.sleep(0)).add_done_callback(lambda _: call()),
+    ],
+)
+def test_a_call_from_a_slot_wakes_the_loop(wake):
+    called = []
+    run(sleeps())  # idle now
+    QTimer.singleShot(0, lambda: wake(aio.loop(), lambda: called.append(1)))
+    spin(lambda: called)
+
+
+def test_a_future_set_by_a_slot_wakes_its_waiter():
+    async def wait():
+        future = asyncio.get_running_loop().create_future()
+        QTimer.singleShot(10, lambda: future.set_result("set"))
+        return await future
+
+    assert run(wait()) == "set"
+
+
+def test_a_task_is_cancelled_from_a_slot():
+    ended = []
+
+    async def work():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    task = aio.start(work())
+    QTimer.singleShot(10, task.cancel)
+    spin(lambda: ended)
+    spin(task.cancelled)
+
+
+# ---- costs
+
+
+def count_steps(monkeypatch):
+    steps = []
+    run_ready = _qteventloop.QtEventLoop._run_ready
+    monkeypatch.setattr(_qteventloop.QtEventLoop, "_run_ready", lambda self: (steps.append(1), run_ready(self))[1])
+    return steps
+
+
+def test_an_idle_loop_is_not_woken(monkeypatch):
+    run(uses_streams())
+    steps = count_steps(monkeypatch)
+    nested(150)
+    assert not steps
+
+
+def test_a_waiting_loop_is_woken_once(monkeypatch):
+    steps = count_steps(monkeypatch)
+    run(asyncio.sleep(0.15))
+    assert len(steps) <= 4
+
+
+def test_a_busy_coroutine_leaves_qt_its_turns():
+    ticks = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: ticks.append(1))
+    timer.start(5)
+
+    async def spin_forever():
+        while True:
+            await asyncio.sleep(0)
+
+    task = aio.start(spin_forever())
+    spin(lambda: len(ticks) >= 3)
+    timer.stop()
+    task.cancel()
+    spin(task.cancelled)
+
+
+# ---- nested Qt event loops
+
+
+def test_other_tasks_go_on_while_one_is_in_a_nested_event_loop(reported):
+    order = []
+
+    async def quick(name):
+        order.append(name)
+
+    async def slow():
+        await asyncio.sleep(0.02)
+        order.append("slow")
+
+    async def opens_dialog():
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        others = [asyncio.create_task(quick(n)) for n in range(5)] + [asyncio.create_task(slow())]
+        nested(80)
+        order.append("dialog")
+        assert asyncio.get_running_loop() is loop
+        assert asyncio.current_task() is task
+        assert loop.is_running()
+        assert all(other.done() for other in others)
+        await asyncio.sleep(0.01)
+        return await asyncio.gather(*others)
+
+    run(opens_dialog())
+    assert order == [0, 1, 2, 3, 4, "slow", "dialog"]
+    assert not reported
+    assert run(sleeps()) == "slept"
+
+
+def test_nested_event_loops_nest(reported):
+    async def dialog(depth):
+        if depth:
+            inner = aio.start(dialog(depth - 1))
+            nested(40 * depth)
+            assert inner.done()
+        await asyncio.sleep(0.001)
+        return depth
+
+    assert run(dialog(3)) == 3
+    assert not reported
+
+
+def test_a_slot_of_a_nested_event_loop_starts_coroutines():
+    results = []
+
+    async def answer():
+        await asyncio.sleep(0.01)
+        results.append(await asyncio.to_thread(lambda: "late"))
+
+    async def dialog():
+        QTimer.singleShot(10, lambda: aio.start(answer()))
+        nested(20)
+        spin(lambda: results)
+
+    run(dialog())
+    assert results == ["late"]
+
+
+def test_a_task_is_cancelled_while_it_is_in_a_nested_event_loop():
+    async def dialog():
+        task = asyncio.current_task()
+        QTimer.singleShot(5, task.cancel)
+        nested(20)
+        await asyncio.sleep(60)
+
+    task = aio.start(dialog())
+    spin(task.done)
+    assert task.cancelled()
+
+
+# ---- exceptions
+
+
+async def fails():
+    await asyncio.sleep(0)
+    raise ValueError("mine")
+
+
+def test_an_exception_nobody_waits_for_is_reported(reported):
+    task = aio.start(fails())
+    spin(task.done)
+    spin(lambda: reported)
+    assert [str(error) for error in reported] == ["mine"]
+
+
+def test_an_exception_of_an_inner_task_is_reported(reported):
+    async def outer():
+        asyncio.get_running_loop().create_task(fails())
+        await asyncio.sleep(0.01)
+
+    run(outer())
+    gc.collect()
+    assert [str(error) for error in reported] == ["mine"]
+
+
+def test_an_exception_that_is_awaited_is_not_reported(reported):
+    async def waits():
+        with pytest.raises(ValueError, match="mine"):
+            await aio.start(fails())
+
+    run(waits())
+    gc.collect()
+    assert not reported
+
+
+def test_an_exception_of_a_callback_is_reported(reported):
+    aio.loop().call_soon(lambda: 1 / 0)
+    spin(lambda: reported)
+    assert isinstance(reported[0], ZeroDivisionError)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_exit_leaves_the_loop_usable(error, reported):
+    async def leaves():
+        raise error
+
+    aio.start(leaves())
+    with pytest.raises(error):
+        aio.loop()._step()
+    assert run(sleeps()) == "slept"
+
+
+# ---- the end
+
+
+def test_close_cancels_and_lets_tasks_end():
+    order = []
+
+    async def generator():
+        try:
+            yield 1
+            yield 2
+        finally:
+            await asyncio.sleep(0)
+            order.append("generator")
+
+    async def work():
+        try:
+            async for _ in generator():
+                await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+            order.append("task")
+
+    loop = aio.loop()
+    aio.start(work())
+    run(sleeps())
+    aio.close()
+    assert loop.is_closed()
+    assert sorted(order) == ["generator", "task"]
+    aio.close()
+    assert aio.loop() is not loop
+    assert run(sleeps()) == "slept"
+
+
+def test_close_waits_for_the_default_executor():
+    ended = []
+
+    async def work():
+        await asyncio.to_thread(lambda: (time.sleep(0.05), ended.append(1)))
+
+    aio.start(work())
+    run(sleeps())
+    aio.close()
+    assert ended
+
+
+def test_close_gives_up_on_a_task_that_will_not_end(monkeypatch, qtlog):
+    monkeypatch.setattr(_qteventloop, "CLOSE_SECONDS", 0.05)
+
+    async def stubborn():
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                if gave_up:
+                    raise
+
+    gave_up = []
+    task = aio.start(stubborn())
+    run(sleeps())
+    aio.close()
+    assert any("would not be cancelled" in record.message for record in qtlog.records)
+    gave_up.append(True)
+    task.get_loop().set_exception_handler(lambda *_: None)  # "destroyed but pending" is true
+    _eventloop._tasks.discard(task)
+
+
+def test_close_inside_a_coroutine_waits_for_the_step():
+    loop = aio.loop()
+
+    async def closes():
+        aio.close()
+        assert not loop.is_closed()
+
+    aio.start(closes())
+    spin(loop.is_closed)
+
+
+def test_close_inside_a_nested_event_loop_waits_for_the_outer_step():
+    loop = aio.loop()
+    ended = []
+
+    async def dialog():
+        QTimer.singleShot(5, aio.close)
+        nested(30)
+        ended.append(not loop.is_closed())
+
+    aio.start(dialog())
+    spin(loop.is_closed)
+    assert ended == [True]
+
+
+def test_release_closes_a_loop_once_it_is_idle():
+    task = aio.start(asyncio.sleep(0.03))
+    loop = task.get_loop()
+    _eventloop.release()
+    assert not loop.is_closed()
+    spin(loop.is_closed)
+    assert task.done() and not task.cancelled()
+    loop = aio.start(sleeps()).get_loop()
+    _eventloop.release()
+    task = aio.start(asyncio.sleep(0.03))  # used again: it stays
+    spin(task.done)
+    assert not loop.is_closed()
+    _eventloop.release()
+    assert loop.is_closed()
+    _eventloop.release()
+
+
+def test_release_leaves_a_loop_the_application_asked_for():
+    loop = aio.loop()
+    _eventloop.release()
+    assert not loop.is_closed()
+
+
+def test_many_loops_leave_nothing_behind():
+    run(sleeps())
+    aio.close()
+    before = len(list(Path("/proc/self/fd").iterdir())) if sys.platform == "linux" else 0
+    for _ in range(30):
+        run(sleeps())
+        aio.close()
+    after = len(list(Path("/proc/self/fd").iterdir())) if sys.platform == "linux" else 0
+    assert after == before
+    assert not _eventloop._loops
+    assert not _eventloop._tasks
+
+
+class InThread(QObject):
+    done = Signal()
+
+    def __init__(self, coroutine):
+        super().__init__()
+        self.coroutine = coroutine
+        self.result = self.loop = self.thread_seen = None
+
+    def begin(self):
+        task = aio.start(self._work())
+        self.loop = task.get_loop()
+
+    async def _work(self):
+        self.thread_seen = threading.get_ident()
+        self.result = await self.coroutine
+        self.thread().quit()
+
+
+def test_a_qthread_has_a_loop_of_its_own():
+    thread = QThread()
+    worker = InThread(uses_streams())
+    worker.moveToThread(thread)
+    thread.started.connect(worker.begin)
+    thread.start()
+    spin(lambda: worker.result)
+    assert thread.wait(5000)
+    assert worker.result == [b"ONE\n", b"TWO\n"]
+    assert worker.thread_seen != threading.get_ident()
+    assert worker.loop.is_closed()
+    assert worker.loop not in _eventloop._loops.values()
+
+
+# ---- whole programs, each in a process of its own
+
+
+def program(text, *options):
+    """Run *text* with warnings as errors; return what it printed, having printed no error."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-X", "dev", *options, "-c", textwrap.dedent(text)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+    return done.stdout.split()
+
+
+PENDING = """
+    import asyncio
+    from PySide6.QtCore import QCoreApplication, QEventLoop, QTimer
+    from qhttpserver_py import aio
+    app = QCoreApplication([])
+
+    async def gen():
+        try:
+            yield 1
+            yield 2
+        finally:
+            print("generator")
+
+    async def work():
+        asyncio.get_running_loop().run_in_executor(None, int)
+        try:
+            async for _ in gen():
+                await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0)
+            print("task")
+
+    aio.start(work())
+"""
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "QTimer.singleShot(20, app.quit); app.exec()",
+        "QTimer.singleShot(20, app.quit); app.exec(); del app",
+        "loop = QEventLoop(); QTimer.singleShot(20, loop.quit); loop.exec()",
+        "loop = QEventLoop(); QTimer.singleShot(20, loop.quit); loop.exec(); app.shutdown()",
+        "loop = QEventLoop(); QTimer.singleShot(20, loop.quit); loop.exec(); app.shutdown(); aio.close()",
+    ],
+)
+def test_a_program_ends_without_a_warning(ending):
+    assert sorted(program(textwrap.dedent(PENDING) + ending)) == ["generator", "task"]
+
+
+def test_an_application_can_follow_another():
+    text = """
+        import asyncio
+        from PySide6.QtCore import QCoreApplication, QTimer
+        from qhttpserver_py import aio
+        async def work(app):
+            await asyncio.sleep(0.01)
+            print("worked")
+            app.quit()
+        for _ in range(3):
+            app = QCoreApplication([])
+            aio.start(work(app))
+            app.exec()
+            app.shutdown()
+            del app
+    """
+    assert program(text) == ["worked"] * 3
+
+
+def test_without_an_application_start_explains_itself():
+    text = """
+        import asyncio
+        from qhttpserver_py import aio
+        try:
+            aio.start(asyncio.sleep(0))
+        except RuntimeError as error:
+            print("QCoreApplication" in str(error))
+    """
+    assert program(text) == ["True"]
+
+
+FOREIGN = """
+    async def inner():
+        await asyncio.sleep(0.01)
+        return asyncio.get_running_loop()
+
+    async def fails():
+        await asyncio.sleep(0)
+        raise ValueError("mine")
+
+    async def cancelled():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            print("cancelled")
+            raise
+
+    def from_slot(main):
+        results.append(aio.loop() is main)
+        task = aio.start(inner())
+        task.add_done_callback(lambda done: results.append(done.result() is main))
+        aio.start(fails())
+        QTimer.singleShot(20, aio.start(cancelled()).cancel)
+
+    async def main():
+        QTimer.singleShot(10, lambda loop=asyncio.get_running_loop(): from_slot(loop))
+        while len(results) < 3:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        aio.close()
+        print(*results)
+
+    results = []
+    sys.excepthook = lambda kind, error, trace: results.append(str(error))
+"""
+QASYNC = """
+    import asyncio, sys
+    from PySide6.QtCore import QCoreApplication, QTimer
+    import qasync
+    from qhttpserver_py import aio, _eventloop
+    app = QCoreApplication([])
+    {body}
+    loop = qasync.QEventLoop(app)
+    with loop:
+        loop.run_until_complete(main())
+    assert not _eventloop._loops
+"""
+QTASYNCIO = """
+    import asyncio, sys
+    from PySide6.QtCore import QCoreApplication, QTimer
+    import PySide6.QtAsyncio as QtAsyncio
+    from qhttpserver_py import aio, _eventloop
+    app = QCoreApplication([])
+    {body}
+    QtAsyncio.run(main(), keep_running=False)
+    assert not _eventloop._loops
+"""
+
+
+@pytest.mark.parametrize("text", [QASYNC, QTASYNCIO], ids=["qasync", "QtAsyncio"])
+def test_a_loop_that_runs_already_is_used(text):
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(text).replace("{body}", textwrap.dedent(FOREIGN))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    out = done.stdout.split()
+    assert sorted(out) == ["True", "True", "cancelled", "mine"]
+
+
+def test_our_loop_is_stepped_inside_a_foreign_one():
+    async def foreign():
+        called = []
+        own.call_soon(lambda: called.append(asyncio.get_running_loop() is own))
+        for _ in range(100):
+            QCoreApplication.processEvents()
+            await asyncio.sleep(0.001)
+            if called:
+                break
+        return called, asyncio.get_running_loop() is not own
+
+    own = aio.loop()
+    assert asyncio.run(foreign()) == ([True], True)
