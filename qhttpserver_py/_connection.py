@@ -58,6 +58,7 @@ class Connection(Closing):
 
     __slots__ = (
         "_read_all",
+        "_send",
         "_unchecked",
         "_watches_drain",
         "_write",
@@ -68,6 +69,7 @@ class Connection(Closing):
         super().__init__(core, socket, host, peer)
         self._read_all: Any = socket.readAll
         self._write = socket.write
+        self._send = socket.flush
         self._watches_drain = False
         self._unchecked = 0  # reply bytes written since Qt was last asked for its backlog
         self.upgrading = False  # another protocol takes the socket over; hands off its bytes
@@ -289,6 +291,9 @@ class Connection(Closing):
         data = engine.data_to_send()
         if data:
             self._write(data)
+            # At once: on a peer's half-close Qt drops what it still buffers, and the way through
+            # the write notifier costs as much as this system call.
+            self._send()
         if engine.should_close and not self.closing:
             self.finish()
 
@@ -302,6 +307,7 @@ class Connection(Closing):
         self.flush()
         if self.socket is not None:
             self._write(data)
+            self._send()
 
     def write_last(self, reply: bytes) -> None:
         """Write a reply of our own making, and close lingering."""
