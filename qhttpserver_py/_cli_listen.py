@@ -100,17 +100,14 @@ def listen_tcp(address: QHostAddress, ports: Iterable[int], tls: QSslConfigurati
 
 def listen_local(name: str) -> QLocalServer:
     """Return a server that listens on the local socket *name*, for this user alone."""
+    # Asked first: with an access option Qt puts its socket in the place of one that is in use.
+    if _somebody_answers(name):
+        raise CannotServeError(f"The local socket {name!r} is in use.")
+    QLocalServer.removeServer(name)  # left behind by a process that was killed
     server = QLocalServer()
     server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
     if server.listen(name):
         return server
-    if server.serverError() == QAbstractSocket.SocketError.AddressInUseError:
-        if _somebody_answers(name):
-            raise CannotServeError(f"The local socket {name!r} is in use.")
-        # Left behind by a process that was killed.
-        QLocalServer.removeServer(name)
-        if server.listen(name):
-            return server
     raise CannotServeError(f"Cannot listen on the local socket {name!r}: {server.errorString()}.")
 
 

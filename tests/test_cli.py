@@ -78,7 +78,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["--port", "65536"], "no port number"),
         (["--port", "-1"], "no port number"),
         (["--nonsense"], "--nonsense"),
-        (["a", "b"], "unrecognized"),
+        (["a", "b"], "Unrecognized"),
         (["--tls", "only-one"], "--tls"),
         (["--log-level", "loud"], "--log-level"),
         (["nowhere"], "no directory 'nowhere'"),

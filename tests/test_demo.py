@@ -19,7 +19,7 @@ from qhttpserver_py import QHttpServer
 from qhttpserver_py._demo import RequestLog, make_server
 from qhttpserver_py._demo_page import PAGE
 from qhttpserver_py._protocol.engine import Message
-from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
+from qhttpserver_py.qhttpserverrequest import Peer, QHttpServerRequest
 
 SECONDS = 10
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -133,21 +133,23 @@ def test_the_log_of_requests(server: QHttpServer) -> None:
     assert [e["target"] for e in newer["entries"]] == ["/hello/b"]
 
 
+def made(target: str) -> QHttpServerRequest:
+    local = QHostAddress("127.0.0.1")
+    return QHttpServerRequest._make(Message(1, "GET", target.encode(), 11, []), Peer(local, 1, local, 2))
+
+
 @pytest.mark.parametrize("since", ["", "x", "-1", "9" * 5000, "99"])
 def test_the_log_whatever_is_asked(since: str) -> None:
-    def request(target: str) -> QHttpServerRequest:
-        return QHttpServerRequest._make(Message(1, "GET", target.encode(), 11, []), None)  # type: ignore[arg-type]
-
     log = RequestLog()
-    log.add(request("/a"), 200, 0, 0.0)
-    answer = log.since(request(f"/log?since={since}"))
+    log.add(made("/a"), 200, 0, 0.0)
+    answer = log.since(made(f"/log?since={since}"))
     assert answer["next"] == 2
     assert len(answer["entries"]) == 1  # type: ignore[arg-type]
 
 
 def test_the_log_is_bounded() -> None:
     log = RequestLog()
-    request = QHttpServerRequest._make(Message(1, "GET", b"/" + b"a" * 9999, 11, []), None)  # type: ignore[arg-type]
+    request = made("/" + "a" * 9999)
     for _ in range(300):
         log.add(request, 200, 0, 0.0)
     entries = log.since(request)["entries"]
