@@ -19,22 +19,23 @@ PAGE = """<!DOCTYPE html>
 }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif }
-main { max-width: 70rem; margin: 0 auto; padding: 2rem 1.25rem 3rem }
+main { max-width: 66rem; margin: 0 auto; padding: 1.5rem 1.25rem 3rem }
 header { margin-bottom: 1.5rem }
 h1 { font-size: 1.6rem; margin: 0; letter-spacing: -.01em }
 header p { margin: .3rem 0 0; color: var(--soft); max-width: 46rem }
 h2 { font-size: 1rem; margin: 0 0 .15rem }
-.cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)) }
+.cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)) }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1rem 1.1rem }
 .card > p { margin: 0 0 .75rem; color: var(--soft); font-size: .9rem }
-.row { display: flex; gap: .5rem; align-items: center; margin: .5rem 0 }
+.row { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin: .5rem 0 }
 .row label { flex: 0 0 3.2rem; color: var(--soft); font-size: .85rem }
 input, textarea, button { font: inherit; color: inherit; border-radius: 8px; border: 1px solid var(--line) }
-input, textarea { flex: 1; min-width: 0; width: 100%; padding: .4rem .6rem; background: var(--wash) }
+input, textarea { flex: 1; min-width: 6rem; width: 100%; padding: .4rem .6rem; background: var(--wash) }
 textarea, output, code, td { font-family: ui-monospace, "Cascadia Mono", Menlo, monospace; font-size: .85rem }
 textarea { display: block; resize: vertical; height: 4.4rem }
 button { padding: .4rem .9rem; background: var(--leaf); border-color: transparent; cursor: pointer;
-  color: light-dark(#fff, #0d1512); font-weight: 550; white-space: nowrap }
+  color: light-dark(#fff, #0d1512); font-weight: 500; white-space: nowrap }
+.row label ~ button { flex: 0 0 9.5rem }
 button.plain { background: none; border-color: var(--line); color: inherit }
 button:hover { filter: brightness(1.08) }
 :focus-visible { outline: 2px solid var(--leaf); outline-offset: 2px }
@@ -175,7 +176,7 @@ async function refresh() {
   }
 }
 refresh();
-setInterval(refresh, 1000);
+setInterval(refresh, 2000);
 </script>
 </body>
 </html>
