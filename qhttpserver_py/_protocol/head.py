@@ -226,6 +226,8 @@ MAX_LINES = 1024
 MAX_LINE = 256
 _lines: dict[bytes, Header] = {}
 
+_NAME = re.compile(TOKEN.pattern + rb":")
+
 
 def parse_fields(lines: list[bytes]) -> list[Header]:
     """Return the fields of *lines*, which have no CRLF any more; names in lower case."""
@@ -248,9 +250,11 @@ def _remember(lines: list[bytes], parsed: list[Header]) -> None:
 
 
 def _parse_lines(lines: list[bytes]) -> list[Header]:
-    block = b"\r\n".join(lines)
+    block = b"\r\n".join([line.rstrip(b" \t") for line in lines])
     if not block.count(b"\n") == block.count(b"\r") == len(lines) - 1:
         raise Fault(400, "bare CR or bare LF in a field")
+    if not all(map(_NAME.match, lines)):  # early llhttp let blanks into names
+        raise Fault(400, "malformed header field")
     try:
         tool = _spare.pop()
     except IndexError:
@@ -264,7 +268,7 @@ def _parse_lines(lines: list[bytes]) -> list[Header]:
     else:
         if not _ends_parser(taken):
             _spare.append(tool)
-    headers = [(name.lower(), value.rstrip(b" \t")) for name, value in taken]
+    headers = [(name.lower(), value) for name, value in taken]
     taken.clear()
     if len(headers) != len(lines):  # an obsolete fold would be a line too few (RFC 9112 5.2)
         raise Fault(400, "malformed header field")
