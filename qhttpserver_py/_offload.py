@@ -62,7 +62,6 @@ def _wrap(handler: Callable[P, T], executor: Executor | None) -> Callable[P, Fut
         call = functools.partial(copy_context().run, handler, *args, **kwargs)
         return (executor or _shared_pool()).submit(call)
 
-    del submit.__annotations__["return"]  # what inspect finds through __wrapped__ is the handler's
     return submit
 
 

@@ -72,7 +72,7 @@ class Reader:
         while not self.finished:
             try:
                 piece = self.source.read(self.limit)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - as an exchange does
                 self.error = error
                 self.source.close()
                 return
@@ -503,7 +503,7 @@ def write_only():
     return device
 
 
-@pytest.mark.parametrize("make", [lambda: QFile("/nonexistent/file"), lambda: QFile("/"), lambda: QFile(), write_only])
+@pytest.mark.parametrize("make", [lambda: QFile("/nonexistent/file"), lambda: QFile("/"), QFile, write_only])
 def test_a_device_that_cannot_be_read_is_refused_and_deleted(make):
     device = make()
     with pytest.raises(DeviceNotReadable):
