@@ -29,7 +29,7 @@ class Member:
             (argument.arg, kind, ast.unparse(argument.annotation), index >= required)
             for index, (argument, kind) in enumerate(pairs)
         ]
-        self.returns = ast.unparse(node.returns)
+        self.returns = ast.unparse(node.returns).replace("typing.Self", f"PySide6.QtHttpServer.{owner}")
 
     @property
     def path(self):
