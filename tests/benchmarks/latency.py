@@ -1,4 +1,4 @@
-"""Tail latency at a fixed rate, a GUI timer of 16 ms in the same loop: ``python -m tests.benchmarks.latency``.
+"""Tail latency, with a GUI timer of 16 ms in the same loop: ``python -m tests.benchmarks.latency``.
 
 Requests are due at fixed times; a reply's latency counts from the time its request was due, so that a
 server that stalls cannot hide it by being asked less.

@@ -106,7 +106,7 @@ def in_thread(work: Callable[[], None]) -> None:
 
 
 def count(data: bytes, requests: int) -> Counts:
-    """Calls made by the server's thread while *requests* copies of *data* were answered, one after another."""
+    """Calls made by the server's thread while *requests* copies of *data* were answered in turn."""
     _server, port = make_server()
     counts = Counts()
     with socket.create_connection(("127.0.0.1", port), 30) as peer:

@@ -159,7 +159,7 @@ def limits() -> list[Case]:
         case("limit/default-count-over", fields(129)),
         case("limit/default-body-over", head("POST", "/echo/body", "Content-Length: 33554433"), follow=False),
         *(
-            case(f"rate/{name}", data, profile="rate", source=f"127.0.0.{21 + n}")
+            case(f"rate/{name}", data, profile="rate", source=f"127.0.0.{21 + n}", follow=name != "close")
             for n, (name, data) in enumerate(rate.items())
         ),
         case("excess/total", b"", profile="connections", held=1, source="127.0.0.31"),

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from .cases import ANSWER, SENTINEL, Case
 
-PATIENCE = 1.5  # seconds a silent server is waited for; only the wheel's hangs cost that much
+PATIENCE = 2.5  # seconds a silent server is waited for; only the wheel's hangs cost that much
 AT_ONCE = 24
 
-DATE = re.compile(rb"\r\ndate: [^\r]+(?=\r\n)", re.IGNORECASE)
+OWN_DATE = rb"Sun, 06 Nov 1994"  # one that a handler set: no date of the server's
+DATE = re.compile(rb"\r\ndate: (?!" + OWN_DATE + rb")[^\r]+(?=\r\n)")
 STATUS = re.compile(rb"HTTP/1\.[01] (\d\d\d) [^\r\n]*\r\n")
 
 Address = tuple[str, int] | str
