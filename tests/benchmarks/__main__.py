@@ -34,9 +34,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one measurement")
     parser.add_argument("--only", type=names, default=ROWS, metavar="ROWS", help="comma-separated rows")
-    parser.add_argument(
-        "--servers", type=names, default=list(SERVERS), metavar="NAMES", help="comma-separated servers"
-    )
+    parser.add_argument("--servers", type=names, default=list(SERVERS), metavar="NAMES", help="comma-separated servers")
     parser.add_argument("--python", default=sys.executable, help="interpreter the servers run on")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a target is missed")
     parser.add_argument("--no-pin", action="store_true", help="leave the choice of processors to the system")
@@ -80,9 +78,7 @@ def write(options: argparse.Namespace, table: Table) -> None:
     if options.json:
         options.json.write_text(as_json(table, about), encoding="utf-8")
     if options.svg:
-        caption = "Bars are scaled to the fastest of each work. " + ", ".join(
-            f"{k} {v}" for k, v in about.items()
-        )
+        caption = "Bars are scaled to the fastest of each work. " + ", ".join(f"{k} {v}" for k, v in about.items())
         options.svg.write_text(picture(table, caption), encoding="utf-8")
 
 

@@ -122,9 +122,7 @@ def watch(name: str, setup: Setup, options: argparse.Namespace) -> list[str]:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.latency", description=__doc__)
-    parser.add_argument(
-        "--rates", type=lambda text: [int(rate) for rate in text.split(",")], default=[500, 2000]
-    )
+    parser.add_argument("--rates", type=lambda text: [int(rate) for rate in text.split(",")], default=[500, 2000])
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--busy", type=float, default=2.0, help="milliseconds the GUI works at each tick")
     parser.add_argument("--servers", default="ours,wheel")

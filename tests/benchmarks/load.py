@@ -68,9 +68,7 @@ class Wrk:
         scale = {"ms": 0.001, "s": 1.0, "m": 60.0}
         elapsed = float(spent.group(1)) * scale[spent.group(2)] if spent else 0.0
         bad = number(r"Non-2xx or 3xx responses: (\d+)", text)
-        bad += sum(
-            number(rf"Socket errors:.*{kind} (\d+)", text) for kind in ("connect", "read", "write", "timeout")
-        )
+        bad += sum(number(rf"Socket errors:.*{kind} (\d+)", text) for kind in ("connect", "read", "write", "timeout"))
         return Load(int(done), elapsed, int(bad))
 
 

@@ -120,9 +120,6 @@ def probe_rounds(probes: Iterable[Probe], wanted: list[str], count: int, setup: 
                 values[probe.name][name].append(value)
                 say(f"{turn + 1}: {probe.name:9} {name:10} {value:10.2f} {probe.unit}")
     return {
-        row: {
-            name: Cell(statistics.median(taken), low=min(taken), high=max(taken))
-            for name, taken in cells.items()
-        }
+        row: {name: Cell(statistics.median(taken), low=min(taken), high=max(taken)) for name, taken in cells.items()}
         for row, cells in values.items()
     }

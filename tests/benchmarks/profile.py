@@ -50,6 +50,7 @@ def request(method: str, target: str, *lines: str, body: bytes = b"") -> bytes:
 REQUESTS = {
     "hello": request("GET", "/hello"),
     "headers": request("GET", "/hello", *BROWSER),
+    "varied": request("GET", "/hello?n=%d", *BROWSER),
     "typed": request("GET", "/item/12345"),
     "echo": request("POST", "/echo", body=b"x" * 1024),
     "missing": request("GET", "/nothing"),
@@ -111,15 +112,15 @@ def count(data: bytes, requests: int) -> Counts:
     counts = Counts()
     with socket.create_connection(("127.0.0.1", port), 30) as peer:
 
-        def ask(times: int) -> None:
-            for _ in range(times):
-                peer.sendall(data)
+        def ask(first: int, times: int) -> None:
+            for number in range(first, first + times):
+                peer.sendall(data % number if b"%d" in data else data)
                 read_reply(peer)
 
-        in_thread(lambda: ask(WARM_UP))
+        in_thread(lambda: ask(0, WARM_UP))
         sys.setprofile(counts)
         try:
-            in_thread(lambda: ask(requests))
+            in_thread(lambda: ask(WARM_UP, requests))
         finally:
             sys.setprofile(None)
     return counts

@@ -62,21 +62,15 @@ def markdown(table: Table, about: dict[str, str]) -> str:
         parts += lines_of(
             table,
             works,
-            lambda _row, c: (
-                f"{c.value:,.0f}/s · {c.cpu_us:,.0f} µs" + (f" ({c.failed} failed)" if c.failed else "")
-            ),
+            lambda _row, c: f"{c.value:,.0f}/s · {c.cpu_us:,.0f} µs" + (f" ({c.failed} failed)" if c.failed else ""),
             "work: requests a second · CPU per request",
         )
         parts.append("")
     if probes:
-        parts += lines_of(
-            table, probes, lambda row, c: f"{c.value:.1f} {UNITS[row]}", "cost: smaller is better"
-        )
+        parts += lines_of(table, probes, lambda row, c: f"{c.value:.1f} {UNITS[row]}", "cost: smaller is better")
         parts.append("")
     machine = f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()} {platform.release()}"
-    parts.append(
-        "Medians of interleaved rounds. " + ", ".join(f"{k} {v}" for k, v in about.items()) + f"; {machine}."
-    )
+    parts.append("Medians of interleaved rounds. " + ", ".join(f"{k} {v}" for k, v in about.items()) + f"; {machine}.")
     return "\n".join(parts) + "\n"
 
 

@@ -72,9 +72,7 @@ class Setup:
 class Running:
     """A started server: its process and port. Use it in a ``with`` statement."""
 
-    def __init__(
-        self, server: Server, kind: str, setup: Setup, script: str = "", extra: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, server: Server, kind: str, setup: Setup, script: str = "", extra: tuple[str, ...] = ()) -> None:
         self.server = server
         self.kind = kind
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop()

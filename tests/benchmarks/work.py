@@ -41,6 +41,7 @@ class Work:
 WORK = (
     Work("hello", "hello, keep-alive, 16 connections", "/hello", Wrk(), floor=True),
     Work("headers", "the same with 13 browser headers", "/hello", Wrk(BROWSER), floor=True),
+    Work("varied", "13 headers, no two requests alike", "/hello", Wrk(BROWSER, "varied.lua"), floor=True),
     Work("routes", "the 50th of 55 routes", "/route/50", Wrk()),
     Work("typed", "a typed path argument", "/item/12345", Wrk()),
     Work("json", "JSON in and out", "/json", Wrk(script="json.lua")),

@@ -1,0 +1,52 @@
+"""Guards that no clock disturbs: what a request may cost in Python calls and in crossings into Qt."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QCoreApplication
+
+from .profile import REQUESTS, Counts, count
+
+TIMES = 100
+
+# Python functions per request, the handler's own included. Lower them when the path gets shorter;
+# a rise has to be earned.
+PYTHON_CALLS = {"hello": 19, "headers": 19, "typed": 19, "varied": 36, "missing": 48, "echo": 48}
+QT_CALLS = {"missing": 6, "echo": 7}  # a category is asked whether it logs; body() and data() are the handler's
+ONCE = ("readAll", "write")
+NEVER = ("QTimer", "QUrl", "QHttpHeaders", "QUrlQuery", "QHostAddress", "QMimeDatabase")
+
+
+@pytest.fixture(scope="module", params=list(PYTHON_CALLS))
+def counted(request: pytest.FixtureRequest, qapp: QCoreApplication) -> tuple[str, Counts]:
+    return request.param, count(REQUESTS[request.param], TIMES)
+
+
+def per_request(counter: dict[str, int]) -> dict[str, int]:
+    """Whole calls per request; what happens now and then (the second's date, the test's poll) drops out."""
+    return {what: round(number / TIMES) for what, number in counter.items() if number >= TIMES * 0.9}
+
+
+def test_python_calls(counted: tuple[str, Counts]) -> None:
+    name, counts = counted
+    calls = per_request(counts.python)
+    assert sum(calls.values()) <= PYTHON_CALLS[name], calls
+
+
+def test_one_read_and_one_write(counted: tuple[str, Counts]) -> None:
+    _, counts = counted
+    calls = per_request(counts.native)
+    assert {method: calls.get(f"QTcpSocket.{method}") for method in ONCE} == dict.fromkeys(ONCE, 1)
+
+
+def test_crossings_into_qt(counted: tuple[str, Counts]) -> None:
+    """The slot, the read and its bytes, the write and its flush: nothing else asks Qt."""
+    name, counts = counted
+    calls = {what: number for what, number in per_request(counts.native).items() if what.startswith("Q")}
+    assert sum(calls.values()) <= QT_CALLS.get(name, 5), calls
+
+
+def test_no_qt_value_is_built(counted: tuple[str, Counts]) -> None:
+    _, counts = counted
+    built = [what for what in per_request(counts.native) if what.startswith(NEVER)]
+    assert built == []
