@@ -6,7 +6,7 @@ import json as jsonlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from PySide6.QtCore import QUrl, QUrlQuery
@@ -248,7 +248,7 @@ def _query_equal(expected: Query, actual: str) -> bool:
     if callable(expected):
         return bool(expected(actual))
     if isinstance(expected, Mapping):
-        return _fields_equal(dict(expected), parse_qs(actual, keep_blank_values=True))
+        return _fields_equal(cast("Mapping[str, Any]", expected), parse_qs(actual, keep_blank_values=True))
     pairs = parse_qsl(actual, keep_blank_values=True)
     return pairs == _pairs(expected)
 
