@@ -42,7 +42,6 @@ class ServerCore:
         self.limits = Limits()
         self.admission = Admission()
         self.connections: set[Closing] = set()
-        self.make_http2: Callable[[], Engine] | None = None
         self.rate_limited = False
         self._server = weakref.ref(server)
         self._mailbox = Mailbox(server)
@@ -59,11 +58,15 @@ class ServerCore:
     def make_engine(self, kind: Kind) -> Engine:
         """Return a new engine for *kind* of protocol."""
         engine: Engine
-        engine = self.make_http2() if kind == "http2" and self.make_http2 is not None else Http1Engine(self.limits)
         server = self.server()
-        if server is not None:
-            engine.body_limit = server._body_limit
+        engine = server._make_http2() if kind == "http2" and server is not None else Http1Engine(self.limits)
+        engine.body_limit = self.body_limit
         return engine
+
+    def body_limit(self, message: Message) -> int:
+        """Return how many bytes of body *message* may have."""
+        server = self.server()
+        return server._body_limit(message) if server is not None else 0
 
     # ---- connections
 

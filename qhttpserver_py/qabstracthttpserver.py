@@ -57,7 +57,6 @@ class QAbstractHttpServer(Verifiers, QObject):
         self._listeners: dict[int, Listener] = {}
         self._observers: list[Observer] = []
         self._core = ServerCore(self)
-        self._core.make_http2 = self._make_http2
 
     # ---- binding
 
