@@ -74,9 +74,9 @@ _CONVERSIONS: dict[object, tuple[Callable[[str], object] | None, bool]] = {
     QByteArray: (lambda text: QByteArray(text.encode()), False),
     QUrl: (QUrl, False),
     QUuid: (_checked(QUuid, lambda uuid: not uuid.isNull()), False),
-    QDate: (_checked(lambda text: QDate.fromString(text, _ISO), QDate.isValid), False),
-    QTime: (_checked(lambda text: QTime.fromString(text, _ISO_MS), QTime.isValid), False),
-    QDateTime: (_checked(lambda text: QDateTime.fromString(text, _ISO_MS), QDateTime.isValid), False),
+    QDate: (_checked(lambda text: QDate.fromString(text, _ISO), lambda date: date.isValid()), False),
+    QTime: (_checked(lambda text: QTime.fromString(text, _ISO_MS), lambda time: time.isValid()), False),
+    QDateTime: (_checked(lambda text: QDateTime.fromString(text, _ISO_MS), lambda moment: moment.isValid()), False),
 }
 
 # The first names the type in the log. Python has one integer for Qt's many: an entry that was

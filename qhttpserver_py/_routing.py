@@ -21,7 +21,8 @@ Found = tuple[Target, tuple[object, ...]]
 HEAD_BY_GET = "HEAD answered by GET"
 """Stands for HEAD where no route takes HEAD itself: such a route's GET answers it (RFC 9110 9.3.2)."""
 
-_ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _ESCAPED_OCTET = re.compile("[\udc80-\udcff]")
 
 
@@ -244,30 +245,35 @@ def path_of(message: Message) -> str:
 def decoded_path(message: Message) -> str:
     """Return the path of the request target, fully percent-decoded.
 
-    Octets that are no UTF-8 become U+FFFD, one each; a ``%`` that begins no escape stays. ``//x/y`` is a path as it
-    stands: whoever filters paths before us must see the same one (RFC 9112 3.2.1).
+    The same as ``QUrl.path(FullyDecoded)``: octets that are no UTF-8 become U+FFFD, one each; with one ``%``
+    that begins no escape none of them does. But ``//x/y`` is a path as it stands: whoever
+    filters paths before us must see the same one (RFC 9112 3.2.1).
     """
-    target = message.target
-    if target[:1] != b"/":
-        target = _origin_form(message)
-    if b"?" in target:
-        target = target[: target.index(b"?")]
-    if b"#" in target:
-        target = target[: target.index(b"#")]
-    if b"%" in target:
-        target = unquote_to_bytes(target)
+    # Searching a str costs a fifth of searching bytes.
+    text = _text(message.target)
+    if text[:1] != "/":
+        text = _origin_form(text, message.method)
+    if "?" in text:
+        text = text[: text.index("?")]
+    if "#" in text:
+        text = text[: text.index("#")]
+    if "%" in text and _BAD_ESCAPE.search(text) is None:
+        return _text(unquote_to_bytes(text.encode()))
+    return text
+
+
+def _text(octets: bytes) -> str:
     try:
-        return target.decode()
+        return octets.decode()
     except UnicodeDecodeError:
-        return _ESCAPED_OCTET.sub("\ufffd", target.decode(errors="surrogateescape"))
+        return _ESCAPED_OCTET.sub("\ufffd", octets.decode(errors="surrogateescape"))
 
 
-def _origin_form(message: Message) -> bytes:
+def _origin_form(target: str, method: str) -> str:
     """Return the origin-form of a target in another form (RFC 9112 3.2)."""
-    target = message.target
     absolute = _ABSOLUTE.match(target)
     if absolute is not None:
         rest = target[absolute.end() :]
         # An empty path is "/" (RFC 9110 4.2.3).
-        return rest if rest[:1] == b"/" else b"/" + rest
-    return b"" if message.method == "CONNECT" else target
+        return rest if rest[:1] == "/" else "/" + rest
+    return "" if method == "CONNECT" else target
