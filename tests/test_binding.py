@@ -77,7 +77,7 @@ def optional(request: QHttpServerRequest | None = None):
     return (request,)
 
 
-def old_optional(request: typing.Optional[QHttpServerRequest], responder: typing.Optional[QHttpServerResponder] = None):
+def old_optional(request: typing.Optional[QHttpServerRequest], responder: typing.Optional[QHttpServerResponder] = None):  # noqa: UP045
     return request, responder
 
 
@@ -272,7 +272,7 @@ def second_typed(a: int, b: int):
     return a
 
 
-def by_position_after_skipped(a: int = 1, request: QHttpServerRequest = None, /):  # noqa: RUF013
+def by_position_after_skipped(a: int = 1, request: QHttpServerRequest = None, /):
     return request
 
 
@@ -338,7 +338,12 @@ def test_a_coroutine_is_handed_through():
 
 @pytest.mark.parametrize(
     ("callback", "name"),
-    [(coroutine, "coroutine"), (functools.partial(coroutine), "coroutine"), (Page().method, "Page.method"), (Page(), "Page")],
+    [
+        (coroutine, "coroutine"),
+        (functools.partial(coroutine), "coroutine"),
+        (Page().method, "Page.method"),
+        (Page(), "Page"),
+    ],
 )
 def test_names_for_logs(callback, name):
     assert callable_name(callback) == name

@@ -61,7 +61,7 @@ VALUES = [
     (QUrl, "http://h/p?q=1", QUrl("http://h/p?q=1")),
     (QUrl, "", QUrl()),
     (int | None, "5", 5),
-    (typing.Optional[int], "5", 5),
+    (typing.Optional[int], "5", 5),  # noqa: UP045
     (typing.Annotated[int, "doc"], "5", 5),
     (typing.Annotated[int, Type.UInt], "5", 5),
     (UserId, "5", 5),
@@ -121,7 +121,7 @@ def test_a_meta_type_serves_its_python_type(key):
     assert table.meta_types()[QMetaType(1)] == "true|false"
     assert table.find(bool)("false") is False
     table.remove(key)
-    with pytest.raises(UnknownTypeError, match="^bool$"):
+    with pytest.raises(UnknownTypeError, match=r"^bool$"):
         table.find(bool)
 
 

@@ -214,7 +214,7 @@ def test_changing_the_table_inside_a_conversion_counts_from_the_next_look_up():
     def convert(match):
         made.clear()
         made.add(route(3, "/n/5"))
-        return None
+        return
 
     made.add(route(1, "/n/<arg>", converters=[SEGMENT], convert=convert, pure=False))
     made.add(route(2, "/n/<arg>", converters=[SEGMENT]))
