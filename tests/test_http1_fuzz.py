@@ -45,7 +45,7 @@ BODIES = [
     b"abc",
     b"3\r\nabc\r\n0\r\n\r\n",
     b"3;a=b\r\nabc\r\n0\r\nT: v\r\n\r\n",
-    b"3;a=\"b\"\r\nabc\r\nff\r\n",
+    b'3;a="b"\r\nabc\r\nff\r\n',
     b"0\r\n\r\n",
     b"-3\r\nabc\r\n0\r\n\r\n",
     b"3\r\nabcd\r\n0\r\n\r\n",
@@ -56,7 +56,13 @@ BODIES = [
 ENDS = [b"\r\n"] * 12 + [b"\n", b"\r", b"\r\n\r\n", b"\n\r\n"]
 
 
-PLAIN = [b"", b"X-A: b", b"Connection: keep-alive", b"Expect: 100-continue", b"Connection: Upgrade\r\nUpgrade: websocket"]
+PLAIN = [
+    b"",
+    b"X-A: b",
+    b"Connection: keep-alive",
+    b"Expect: 100-continue",
+    b"Connection: Upgrade\r\nUpgrade: websocket",
+]
 SIZED = [(b"Content-Length: 3", b"abc"), (b"Content-Length: 0", b"")]
 CODED = [(b"Transfer-Encoding: chunked", body) for body in BODIES[2:]]
 
@@ -66,7 +72,9 @@ def broken_requests(draw: st.DrawFn) -> bytes:
     """One request, more or less valid."""
     pick = lambda words: draw(st.sampled_from(words))
     start = pick([b"", b"", b"", b"\r\n", b"\n", b"\r\n\r\n"])
-    line = b" ".join((pick(METHODS[:6] * 3 + METHODS), pick(TARGETS[:2] * 6 + TARGETS), pick(VERSIONS[:2] * 6 + VERSIONS)))
+    line = b" ".join(
+        (pick(METHODS[:6] * 3 + METHODS), pick(TARGETS[:2] * 6 + TARGETS), pick(VERSIONS[:2] * 6 + VERSIONS))
+    )
     host = pick([b"Host: h\r\n"] * 5 + [b""])
     fields = b"".join(field + pick(ENDS) for field in draw(st.lists(st.sampled_from(LINES), max_size=4)))
     return start + line + pick(ENDS) + host + fields + pick([b"\r\n"] * 8 + [b"\n", b""]) + pick(BODIES)
@@ -168,7 +176,11 @@ def test_at_most_one_refusal_and_nothing_behind_it(data: bytes, bounds: Limits) 
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.sampled_from([*BODIES, *LINES, b"GET / HTTP/1.1\r\n", b"\r\n", b"a" * 3000, b"\x00" * 50, b"1\r\nx\r\n"])))
+@given(
+    st.lists(
+        st.sampled_from([*BODIES, *LINES, b"GET / HTTP/1.1\r\n", b"\r\n", b"a" * 3000, b"\x00" * 50, b"1\r\nx\r\n"])
+    )
+)
 def test_memory_is_bounded(pieces: list[bytes]) -> None:
     bounds = Limits()
     bounds.url_size = bounds.header_size = bounds.field_size = 500

@@ -4,6 +4,8 @@ Every row is read whole, octet by octet, and with another request behind it: the
 same, and behind a refusal nothing is interpreted.
 """
 
+# ruff: noqa: E501 - in the tables a row is a line
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -150,9 +152,17 @@ REFUSED: list[tuple[str, bytes, int]] = [
     ("9110-5.5 NUL in a value", req("GET / HTTP/1.1", "X: a\0b"), 400),
     ("9110-5.5 control character in a value", req("GET / HTTP/1.1", "X: a\x0bb"), 400),
     ("9110-5.5 DEL in a value", req("GET / HTTP/1.1", "X: a\x7f"), 400),
-    ("9112-6.1 transfer-encoding and content-length", post("Content-Length: 3", "Transfer-Encoding: chunked", body=b"0\r\n\r\n"), 400),
+    (
+        "9112-6.1 transfer-encoding and content-length",
+        post("Content-Length: 3", "Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
+        400,
+    ),
     ("9112-6.1 the other way round", post("Transfer-Encoding: chunked", "Content-Length: 5", body=b"0\r\n\r\n"), 400),
-    ("9112-6.1 transfer-encoding in HTTP/1.0", post("Transfer-Encoding: chunked", body=b"0\r\n\r\n", version="1.0"), 400),
+    (
+        "9112-6.1 transfer-encoding in HTTP/1.0",
+        post("Transfer-Encoding: chunked", body=b"0\r\n\r\n", version="1.0"),
+        400,
+    ),
     ("9112-6.1 a coding we lack", post("Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"), 501),
     ("9112-6.1 a coding we lack, on two lines", post("Transfer-Encoding: gzip", "Transfer-Encoding: chunked"), 501),
     ("9112-6.1 chunked twice", post("Transfer-Encoding: chunked, chunked", body=b"0\r\n\r\n"), 400),
@@ -274,7 +284,21 @@ def test_must_accept(data: bytes, expected: tuple[str, bytes, int, bytes], way: 
     assert engine.partial == 0
 
 
-VALID_HOSTS = ["h", "h:80", "h:", "H.Example", "127.0.0.1:1", "[::1]", "[::1]:8080", "[v1.a:b]", "a_b", "a%41", "xn--e1a", "a.", "h" * 300]
+VALID_HOSTS = [
+    "h",
+    "h:80",
+    "h:",
+    "H.Example",
+    "127.0.0.1:1",
+    "[::1]",
+    "[::1]:8080",
+    "[v1.a:b]",
+    "a_b",
+    "a%41",
+    "xn--e1a",
+    "a.",
+    "h" * 300,
+]
 
 
 @pytest.mark.parametrize("host", VALID_HOSTS)
@@ -403,8 +427,18 @@ def test_limits_are_looked_up_anew() -> None:
 
 
 def test_rfc9112_9_3_2_pipelined_requests_keep_their_order() -> None:
-    parts = [req("GET /0 HTTP/1.1"), post("Content-Length: 3", body=b"abc"), chunked(b"2\r\nde\r\n0\r\n\r\n"), req("HEAD /3 HTTP/1.1")] * 25
+    parts = [
+        req("GET /0 HTTP/1.1"),
+        post("Content-Length: 3", body=b"abc"),
+        chunked(b"2\r\nde\r\n0\r\n\r\n"),
+        req("HEAD /3 HTTP/1.1"),
+    ] * 25
     for way in WAYS:
         messages, refused, _ = serve(way(b"".join(parts)))
         assert not refused
-        assert [(message.method, message.body) for message in messages] == [("GET", b""), ("POST", b"abc"), ("POST", b"de"), ("HEAD", b"")] * 25
+        assert [(message.method, message.body) for message in messages] == [
+            ("GET", b""),
+            ("POST", b"abc"),
+            ("POST", b"de"),
+            ("HEAD", b""),
+        ] * 25

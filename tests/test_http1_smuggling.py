@@ -5,6 +5,8 @@ would look for the next request. What is accepted must have swallowed the hidden
 all else is refused, and the connection ends.
 """
 
+# ruff: noqa: E501 - in the tables a row is a line
+
 from __future__ import annotations
 
 import pytest
@@ -34,7 +36,7 @@ TE_TE = [
     b"Transfer-Encoding: chunked\x00",
     b"Transfer-Encoding: \x00chunked",
     b"Transfer-Encoding: chunked\x0b",
-    b"Transfer-Encoding: \"chunked\"",
+    b'Transfer-Encoding: "chunked"',
     b"Transfer-Encoding: 'chunked'",
     b"Transfer-Encoding: chunk",
     b"Transfer-Encoding: chunkedfoo",
@@ -91,7 +93,7 @@ LENGTHS = [
     b"Content-Length: 0%d" % SIZE,
     b"Content-Length: %d abc" % SIZE,
     b"Content-Length: %d;" % SIZE,
-    b"Content-Length: \"%d\"" % SIZE,
+    b'Content-Length: "%d"' % SIZE,
     b"Content-Length: %d\x00" % SIZE,
     b"Content-Length: \x00%d" % SIZE,
     b"Content-Length: %d\x0b" % SIZE,
@@ -136,7 +138,7 @@ CHUNKS = [
     b"2\r\nab\n0\r\n\r\n" + HIDDEN,
     b"2\r\nabXX0\r\n\r\n" + HIDDEN,
     b"2\r\nab\r\r\n0\r\n\r\n" + HIDDEN,
-    b"5;a=\"\r\n\"\r\nhello\r\n0\r\n\r\n" + HIDDEN,
+    b'5;a="\r\n"\r\nhello\r\n0\r\n\r\n' + HIDDEN,
 ]
 
 HOSTS_AND_LINES = [
