@@ -143,7 +143,7 @@ def feed(engine: Http1Engine, pieces: list[bytes]) -> list[tuple[object, ...]]:
     return seen
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(cut_streams(), limits())
 def test_cuts_change_nothing(stream: tuple[bytes, list[bytes]], bounds: Limits) -> None:
     data, pieces = stream
@@ -153,7 +153,7 @@ def test_cuts_change_nothing(stream: tuple[bytes, list[bytes]], bounds: Limits) 
     assert (cut._input, cut.unread()) == (whole._input, whole.unread())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(cut_streams(), limits())
 def test_memory_changes_nothing(stream: tuple[bytes, list[bytes]], bounds: Limits) -> None:
     data, pieces = stream
