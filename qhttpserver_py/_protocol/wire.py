@@ -134,9 +134,10 @@ class DateCache:
         return self._value
 
     def _render(self) -> None:
-        self._second = float(int(self._clock()))
-        self._value = formatdate(self._second, usegmt=True).encode("ascii")
+        second = float(int(self._clock()))
+        self._value = formatdate(second, usegmt=True).encode("ascii")
         self._field = b"date: %b\r\n" % self._value
+        self._second = second  # last: another thread must not take the old field for the new one
 
 
 _date = DateCache()
