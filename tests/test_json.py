@@ -132,6 +132,14 @@ def test_values_of_qt(value):
     assert _json.dumps([value]) == by_qt([value])
 
 
+def test_a_byte_order_mark_is_kept():
+    # QJsonDocument writes one; what drops it is the conversion of str or UTF-8 to QString on the way there.
+    text = '{"\ufeffa":"\ufeffb"}'.encode()
+    escaped = b'{"\\ufeffa":"\\ufeffb"}'
+    assert _json.dumps({"\ufeffa": "\ufeffb"}) == text
+    assert QJsonDocument.fromJson(escaped).toJson(COMPACT).data() == text
+
+
 def test_documents():
     document = QJsonDocument.fromVariant({"b": [1], "a": 1.5})
     assert _json.dumps(document) == b'{"a":1.5,"b":[1]}'
@@ -164,6 +172,12 @@ def test_a_number_beyond_doubles_is_refused():
         _json.dumps([10**400])
 
 
+def unmarked(text):
+    return not text.startswith("\ufeff")
+
+
+TEXTS = st.text().filter(unmarked) | st.text(st.characters()).filter(unmarked)  # surrogates too
+KEYS = st.text(max_size=5).filter(unmarked)
 SCALARS = (
     st.none()
     | st.booleans()
@@ -172,16 +186,15 @@ SCALARS = (
     | st.floats(width=32)
     | st.integers(-(2**60), 2**60).map(float)
     | st.decimals(-(10**6), 10**6, places=6).map(float)
-    | st.text()
-    | st.text(st.characters())  # surrogates too
+    | TEXTS
 )
 VALUES = st.recursive(
     SCALARS,
-    lambda children: st.lists(children, max_size=5) | st.dictionaries(st.text(max_size=5), children, max_size=5),
+    lambda children: st.lists(children, max_size=5) | st.dictionaries(KEYS, children, max_size=5),
 )
 
 
-@given(st.lists(VALUES, max_size=5) | st.dictionaries(st.text(max_size=5), VALUES, max_size=5))
-@settings(max_examples=300, deadline=None)
+@given(st.lists(VALUES, max_size=5) | st.dictionaries(KEYS, VALUES, max_size=5))
+@settings(max_examples=150, deadline=None)
 def test_every_value_is_written_as_qt_does(value):
     assert _json.dumps(value) == by_qt(value)
