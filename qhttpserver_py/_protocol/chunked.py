@@ -70,7 +70,7 @@ class ChunkedDecoder:
             elif self._reader is not None:
                 pos = self._take_trailers(self._reader, data, pos)
             else:
-                pos = self._take_size(data, pos)
+                pos = self._take_size(data, pos, out)
         return pos
 
     def _take_line_end(self, data: bytes, pos: int) -> int:
@@ -85,12 +85,19 @@ class ChunkedDecoder:
             raise Fault(400, "chunk data is not followed by CRLF")
         return min(stop, len(data))
 
-    def _take_size(self, data: bytes, pos: int) -> int:
+    def _take_size(self, data: bytes, pos: int, out: list[bytes]) -> int:
         if not self._line:
             match = _SIZE_LINE.match(data, pos, pos + MAX_LINE)
             if match:
                 self._begin_chunk(match)
-                return match.end()
+                start = match.end()
+                stop = start + self._left
+                # The whole chunk is here: the short way, or tiny chunks would cost dear.
+                if self._left and data[stop : stop + 2] == b"\r\n":
+                    out.append(data[start:stop])
+                    self._left = 0
+                    return stop + 2
+                return start
         stop = data.find(b"\n", pos, pos + MAX_LINE) + 1 or len(data)
         line = self._line + data[pos:stop]
         if len(line) > MAX_LINE:
