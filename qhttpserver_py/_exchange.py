@@ -93,8 +93,8 @@ class Exchange:
         if state is not CANCELED:
             self._run(lambda: self._end(data, trailers))
 
-    def stream(self, status: int, headers: Headers, source: Source) -> None:
-        """Answer with what *source* gives, as fast as the peer takes it."""
+    def stream(self, status: int, headers: Headers, source: Source, *, typed: bool = False) -> None:
+        """Answer with what *source* gives, as fast as the peer takes it; *typed*: add no content type."""
         try:
             self.state = state = advance(self.state, "send")
         except Exception:
@@ -103,7 +103,7 @@ class Exchange:
         if state is CANCELED:
             source.close()
             return
-        self._run(lambda: self._stream(status, headers, source))
+        self._run(lambda: self._stream(status, headers, source, typed))
 
     def drop(self) -> None:
         """The last responder is gone: answer for it if it did not."""
@@ -278,7 +278,7 @@ class Exchange:
 
     # ---- streams
 
-    def _stream(self, status: int, headers: Headers, source: Source) -> None:
+    def _stream(self, status: int, headers: Headers, source: Source, typed: bool) -> None:
         connection = self.connection
         if connection is None:
             source.close()
@@ -292,7 +292,7 @@ class Exchange:
             self._complete(status, 0)
             return
         self._status = status
-        self._pump = Pump(self, status, headers, source)
+        self._pump = Pump(self, status, headers, source, typed)
         connection.watch_drain()
         self._pump.start()
 

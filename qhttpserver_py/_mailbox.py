@@ -1,15 +1,16 @@
 """Carries calls from any thread to the thread of the server.
 
-A deque and one posted event: no signal, because an emission from Python is the one thing
-the excluded PySide6 release cannot do for long, and no lock, because deque is atomic.
+A deque, atomic by itself, and one queued method call to wake the server's thread. Not a posted
+QEvent: its Python wrapper would be deleted in one thread while Qt hands it out in the other.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject
+from PySide6.QtCore import QMetaObject, QObject, Qt, Slot
 
 
 class Mailbox(QObject):
@@ -29,22 +30,18 @@ class Mailbox(QObject):
             self._wake()
 
     def _wake(self) -> None:
-        try:
-            QCoreApplication.postEvent(self, QEvent(QEvent.Type.User))
-        except RuntimeError:  # the C++ object is gone, and what it would have served with it
-            self._calls.clear()
+        with suppress(RuntimeError):  # the C++ object is gone, and what it would have served with it
+            QMetaObject.invokeMethod(self, "deliver", Qt.ConnectionType.QueuedConnection)
 
-    def event(self, event: QEvent) -> bool:
-        """Run what was posted before this event; later posts wait for their own (fairness)."""
-        if event.type() != QEvent.Type.User:
-            return super().event(event)
+    @Slot()
+    def deliver(self) -> None:
+        """Run what was posted before this call; later posts wait for their own (fairness)."""
         calls = self._calls
         try:
             for _ in range(len(calls)):
-                if not calls:  # a nested event loop inside a call drained the rest
+                if not calls:  # a nested event loop inside a call delivered the rest
                     break
                 calls.popleft()()
         finally:  # a call that raised must not strand those behind it
             if calls:
                 self._wake()
-        return True

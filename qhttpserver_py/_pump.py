@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QTimer
+
 from qhttpserver_py._mime import sniff
 from qhttpserver_py._protocol.engine import Header, Headers
 
@@ -27,14 +29,16 @@ class Pump:
     anything can still be answered with 500, and its first bytes tell the content type.
     """
 
-    __slots__ = ("_again", "_exchange", "_head", "_running", "_source", "status")
+    __slots__ = ("_again", "_due", "_exchange", "_head", "_running", "_source", "_typed", "status")
 
-    def __init__(self, exchange: Exchange, status: int, headers: Headers, source: Source) -> None:
+    def __init__(self, exchange: Exchange, status: int, headers: Headers, source: Source, typed: bool) -> None:
         self._exchange = exchange
         self._source: Source | None = source
         self._head: Headers | None = headers
+        self._typed = typed
         self._running = False
         self._again = False
+        self._due = False  # a call of run() is on its way
         self.status = status
 
     def start(self) -> None:
@@ -89,11 +93,20 @@ class Pump:
             exchange.put(data)
             room -= len(data)
         exchange.flush()
+        if room <= 0 and not self._due and self._source is source and exchange.backlog() < HIGH_WATER:
+            # All of it has left already. Qt emits no bytesWritten() inside bytesWritten(), so nobody
+            # else would call; and with a fast peer this would never return if it looped here.
+            self._due = True
+            QTimer.singleShot(0, self._go_on)
+
+    def _go_on(self) -> None:
+        self._due = False
+        self.run()
 
     def _begin(self, source: Source, first: bytes) -> None:
         headers = with_source_fields(self._head or (), source)
         self._head = None
-        if not any(name == b"content-type" for name, _ in headers):
+        if not self._typed and not any(name == b"content-type" for name, _ in headers):
             headers = [(b"content-type", sniff(first) if first else _OCTETS), *headers]
         self._exchange.begin_source(self.status, headers, source.size)
 

@@ -18,7 +18,6 @@ from ._statuscode import StatusCode
 
 if TYPE_CHECKING:
     from ._exchange import Exchange
-    from ._streams import Source
     from .qhttpserverresponse import QHttpServerResponse
 
 Status = StatusCode | HTTPStatus | int
@@ -104,6 +103,8 @@ class QHttpServerResponder:
 
         Qt: QHttpServerResponder::write.
         """
+        if args and args[0] is None:
+            raise _misfit(args)
         rest = list(args)
         body = rest.pop(0) if rest and not _is_status(rest[0]) else None
         fields = rest.pop(0) if rest and not _is_status(rest[0]) else None
@@ -153,10 +154,7 @@ class QHttpServerResponder:
             return
         if source is None:
             raise TypeError(f"a QIODevice is expected, not {type(device).__name__}")
-        self._exchange.stream(code, headers, source)
-
-    def _stream(self, source: Source, headers: Sequence[Header], code: int) -> None:
-        self._exchange.stream(code, headers, source)
+        self._exchange.stream(code, headers, source, typed=True)
 
     # ---- replies in pieces
 
@@ -295,7 +293,7 @@ def _data(value: object, args: Sequence[Any]) -> bytes:
 
 def _trailer_name(name: QHttpHeaders.WellKnownHeader | str | bytes) -> bytes:
     if isinstance(name, QHttpHeaders.WellKnownHeader):
-        raw = bytes(QHttpHeaders.wellKnownHeaderName(name).data())
+        raw = bytes(QHttpHeaders.wellKnownHeaderName(name))
     else:
         raw = name.encode("latin-1") if isinstance(name, str) else bytes(name)
     raw = raw.lower()

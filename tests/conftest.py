@@ -1,0 +1,30 @@
+"""What every test relies on: an offscreen platform, and garbage collected in the main thread only."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+_UNCOLLECTED = 20000
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _collect_in_the_main_thread() -> Iterator[None]:
+    """A test's dropped server may sit in a cycle (a handler that names it); deleting a QObject in
+    whatever worker thread the collector happens to run would crash Qt, so it runs between tests.
+    """
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def _collect_between_tests(_collect_in_the_main_thread: None) -> Iterator[None]:
+    yield
+    if gc.get_count()[0] > _UNCOLLECTED:
+        gc.collect()
