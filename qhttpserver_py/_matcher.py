@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from PySide6.QtCore import QRegularExpression, QRegularExpressionMatch
@@ -18,21 +18,25 @@ class RefusedError(Exception):
 class PathMatcher:
     """Matches decoded paths, whole, and converts what the placeholders took."""
 
-    __slots__ = ("_groups", "_regular", "converters", "expression", "test")
+    __slots__ = ("_groups", "_regular", "_test", "converters", "expression")
 
     def __init__(self, expression: PathExpression, converters: Sequence[Converter]) -> None:
         self.expression = expression
         self.converters = tuple(converters)
+        self._groups = tuple(range(len(self.converters)))
         self._regular: QRegularExpression | None = None
-        self._groups: tuple[int, ...]
-        self.test: Callable[[str], Any]
-        """Returns None, or what ``convert`` takes."""
-        if expression.python is not None:
-            self._groups = expression.groups()
-            self.test = expression.python.fullmatch
-        else:
-            self._groups = tuple(range(len(self.converters)))
-            self.test = self._test_regular
+        self._test: Callable[[str], Any] | None = None
+
+    @property
+    def test(self) -> Callable[[str], Any]:
+        """What returns None for a path that does not match, else what ``convert`` takes."""
+        test = self._test
+        if test is None:
+            python = self.expression.python
+            if python is not None:
+                self._groups = self.expression.groups()
+            self._test = test = self._test_regular if python is None else python.fullmatch
+        return test
 
     @property
     def pure(self) -> bool:
@@ -58,6 +62,7 @@ class PathMatcher:
         """
         if not self.converters:
             return None
+        _ = self.test  # which knows the groups
         if len(self.converters) == 1:
             return _convert_one(self.converters[0].convert, self._groups[0])
         steps = tuple(
@@ -83,6 +88,23 @@ class PathMatcher:
         return tuple(match.captured(group_name(position)) for position in range(len(self.converters)))
 
 
+class FailedCaptures(tuple[object, ...]):
+    """What a converter that failed leaves: the handler it was for fails with its exception, when it is called."""
+
+    error: Exception
+
+    def __new__(cls, error: Exception) -> FailedCaptures:
+        captures = super().__new__(cls)
+        captures.error = error
+        return captures
+
+    def __getitem__(self, _index: Any) -> Any:
+        raise self.error
+
+    def __iter__(self) -> Iterator[object]:
+        raise self.error
+
+
 Step = tuple[Callable[[str], object] | None, int]
 
 
@@ -95,6 +117,8 @@ def _convert_one(convert: Callable[[str], object] | None, group: int) -> Callabl
             return (convert(match[group]),)
         except ValueError:
             return None
+        except Exception as error:  # noqa: BLE001 - user code, and nobody's parser or look-up may see it fail
+            return FailedCaptures(error)
 
     return one
 
@@ -105,6 +129,8 @@ def _convert_all(steps: Sequence[Step]) -> Callable[[Any], tuple[object, ...] | 
             return tuple([match[group] if convert is None else convert(match[group]) for convert, group in steps])
         except ValueError:
             return None
+        except Exception as error:  # noqa: BLE001 - as above
+            return FailedCaptures(error)
 
     return several
 
@@ -124,6 +150,12 @@ def compile_path(table: ConverterTable, pattern: str, types: Sequence[Any]) -> P
         raise RefusedError(
             f"{what}, regexp: {quoted(expression.plain)} , pattern: {quoted(pattern)} , types: {_types(converters)}"
         )
+    if not expression.certain and expression.python is None:
+        _check(pattern, expression)
+    return PathMatcher(expression, converters)
+
+
+def _check(pattern: str, expression: PathExpression) -> None:
     # As it stands, and as it is used: "a)(b" is no expression, though a group around it makes it one.
     for text in (expression.plain, expression.named):
         regular = QRegularExpression(text)
@@ -132,7 +164,6 @@ def compile_path(table: ConverterTable, pattern: str, types: Sequence[Any]) -> P
                 f"invalid regular expression: {regular.errorString()} at {regular.patternErrorOffset()}, "
                 f"regexp: {quoted(text)} , pattern: {quoted(pattern)}"
             )
-    return PathMatcher(expression, converters)
 
 
 def quoted(text: str) -> str:

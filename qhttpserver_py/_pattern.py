@@ -36,6 +36,11 @@ _TOKEN = re.compile(
 _SET_OPERATION = re.compile(r"--|&&|\|\||~~")
 _UNBOUNDED = re.compile(r"[*+]|\{\d+,\}")
 
+# Within these PCRE takes whatever Python does.
+_LONGEST = 10000
+_DEEPEST = 100
+_MOST_REPEATS = re.compile(r"\d{5}")
+
 _GROUP_TOKEN = re.compile(
     r"\\Q.*?(?:\\E|\Z)|\\[1-9]|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?P?<(?![=!])\w+>|\(\?'\w+'|\((?![?*])", re.DOTALL
 )
@@ -45,20 +50,33 @@ _REFERENCE = re.compile(r"\\[1-9gk]|\(\?(?:R|&|P[=>]|[+-]?\d|\()")
 class PathExpression:
     """A pattern with its placeholders filled in. Immutable."""
 
-    __slots__ = ("exact", "named", "plain", "prefix", "python")
+    __slots__ = ("_pieces", "_python", "certain", "exact", "named", "plain", "prefix")
 
     def __init__(self, pattern: str, converters: Sequence[str]) -> None:
         pieces = _pieces(pattern, converters)
         self.plain = "".join(f"({text})" if filled else text for filled, text in pieces)
         self.named = _join(pieces, "(?<{}>{})")
-        self.python = _compile(pieces)
         leading, whole = _leading_text(pieces[0][1])
         self.exact = leading if whole and len(pieces) == 1 else None
         """The one path this stands for, if there is only one."""
+        plain = all(text in LINEAR if filled else _leading_text(text)[1] for filled, text in pieces)
+        portable = self.exact is None and _is_portable(pieces)
+        self.certain = self.exact is not None or (plain and portable)
+        """Sure to be valid, uncompiled: most are, and an application has many when it starts."""
         # An alternative may begin with anything.
         bar = any("|" in text for filled, text in pieces if not filled)
         self.prefix = "" if bar else leading[: leading.rfind("/") + 1]
         """Every path that matches begins with this; empty or ends with a slash."""
+        self._pieces = pieces if portable else None
+        self._python: re.Pattern[str] | None = None
+
+    @property
+    def python(self) -> re.Pattern[str] | None:
+        """The expression for Python, valid in both dialects, if it is portable and not exact."""
+        if self._pieces is not None:
+            self._python = _compile(self._pieces)
+            self._pieces = None
+        return self._python
 
     def groups(self) -> tuple[int, ...]:
         """Return which groups of ``python`` are the placeholders', in order."""
@@ -136,13 +154,15 @@ def _leading_text(text: str) -> tuple[str, bool]:
     return "".join(plain), True
 
 
+def _is_portable(pieces: Sequence[tuple[bool, str]]) -> bool:
+    return sum(len(text) for _, text in pieces) <= _LONGEST and _Judge().portable(pieces)
+
+
 def _compile(pieces: Sequence[tuple[bool, str]]) -> re.Pattern[str] | None:
-    if not _Judge().portable(pieces):
-        return None
     try:
         # ASCII: \d, \w and \s are ASCII in QRegularExpression.
         return re.compile(_join(pieces, "(?P<{}>{})"), re.ASCII)
-    except re.error:
+    except re.error:  # a range or count the wrong way round: Qt's message says so
         return None
 
 
@@ -205,10 +225,10 @@ class _Judge:
         elif text == "/" and self.depth == 0:
             self.loops = 0
         self.kind, self.atom = kind, text
-        return self.depth >= 0
+        return 0 <= self.depth <= _DEEPEST
 
     def _repeat(self, quantifier: str) -> bool:
-        if self.kind in (None, "quantifier", "open", "bar"):
+        if self.kind in (None, "quantifier", "open", "bar") or _MOST_REPEATS.search(quantifier):
             return False
         if self.kind == "close":
             self.conditional = True

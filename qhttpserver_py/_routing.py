@@ -17,6 +17,8 @@ from ._protocol.engine import Message
 
 Target = TypeVar("Target")
 Found = tuple[Target, tuple[object, ...]]
+Test = Callable[[str], Any]
+Convert = Callable[[Any], tuple[object, ...] | None]
 
 HEAD_BY_GET = "HEAD answered by GET"
 """Stands for HEAD where no route takes HEAD itself: such a route's GET answers it (RFC 9110 9.3.2)."""
@@ -36,13 +38,13 @@ class EveryMethod:
 
 
 class Route(Generic[Target]):
-    """One way to a target. Immutable.
+    """One way to a target.
 
-    ``test`` returns what ``convert`` makes a result of; both are None where the path alone decides
-    (``exact``), or where the target does (``dynamic``).
+    ``test`` returns what ``convert`` makes a result of; ``make`` makes the two when a path first comes near.
+    Both are None where the path alone decides (``exact``), or where the target does (``dynamic``).
     """
 
-    __slots__ = ("convert", "dynamic", "exact", "found", "methods", "prefix", "pure", "target", "test")
+    __slots__ = ("_make", "convert", "dynamic", "exact", "found", "methods", "prefix", "pure", "target", "test")
 
     def __init__(
         self,
@@ -51,19 +53,26 @@ class Route(Generic[Target]):
         *,
         exact: str | None = None,
         prefix: str = "",
-        test: Callable[[str], Any] | None = None,
-        convert: Callable[[Any], tuple[object, ...] | None] | None = None,
+        make: Callable[[], tuple[Test, Convert | None]] | None = None,
         pure: bool = True,
     ) -> None:
         self.target = target
         self.methods = methods
         self.exact = exact
         self.prefix = prefix
-        self.test = None if exact is not None else test
-        self.convert = convert
+        self._make = make
+        self.test: Test | None = None
+        self.convert: Convert | None = None
         self.pure = pure  # equal paths convert to equal values, with no effects: worth remembering
-        self.dynamic = exact is None and test is None
+        self.dynamic = exact is None and make is None
         self.found: Found[Target] = (target, ())
+
+    def ready(self) -> Route[Target]:
+        """Return this, with its test made."""
+        if self._make is not None:
+            self.test, self.convert = self._make()
+            self._make = None
+        return self
 
     def match(self, path: str) -> Found[Target] | None:
         """Return the target with its captures if *path* is its; not for dynamic routes."""
@@ -182,7 +191,7 @@ class RouteTable(Generic[Target]):
         prefix = path[:end]
         routes = by_prefix[prefix]
         if routes is None:
-            routes = tuple(r for r in self._routes if r.exact is None and prefix.startswith(r.prefix))
+            routes = tuple(r.ready() for r in self._routes if r.exact is None and prefix.startswith(r.prefix))
             by_prefix[prefix] = routes
         return routes
 
@@ -222,9 +231,12 @@ def _takes(path: str) -> Callable[[Route[Any]], bool]:
     """Return what tells whether a route can take *path*, conversion aside."""
 
     def takes(route: Route[Any]) -> bool:
-        if route.test is None:
+        if route.exact is not None or route.dynamic:
             return route.dynamic or route.exact == path
-        return path.startswith(route.prefix) and route.test(path) is not None
+        if not path.startswith(route.prefix):
+            return False
+        test = route.ready().test
+        return test is not None and test(path) is not None
 
     return takes
 

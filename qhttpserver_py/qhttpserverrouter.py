@@ -46,7 +46,7 @@ class QHttpServerRouter:
         self._converters = ConverterTable()
         self._table: RouteTable[Rule] = RouteTable()
         self._lookup: Callable[[Message], Found[Rule] | None] = self._table.lookup
-        """The rule for a message, with its captures. Raises what a converter's class raises, ValueError aside."""
+        """The rule for a message, with its captures. A converter that fails does so in the handler's call, not here."""
         self._would_match: Callable[[Message], bool] = self._table.would_match
         self._server = Receiver(server) if server is not None else None
         if self._server is not None:
@@ -295,9 +295,13 @@ def _route(rule: Rule, matcher: PathMatcher, *, converts: bool) -> Route[Rule]:
     expression = matcher.expression
     if expression.exact is not None:
         return Route(rule, methods, exact=expression.exact)
-    convert = matcher.convert() if converts else None
-    pure = convert is None or matcher.pure
-    return Route(rule, methods, prefix=expression.prefix, test=matcher.test, convert=convert, pure=pure)
+    return Route(
+        rule,
+        methods,
+        prefix=expression.prefix,
+        make=lambda: (matcher.test, matcher.convert() if converts else None),
+        pure=matcher.pure or not converts,
+    )
 
 
 def _weakly(router: QHttpServerRouter, method: Callable[..., None]) -> Callable[..., None]:

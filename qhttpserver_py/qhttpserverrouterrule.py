@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, overload
 
@@ -155,6 +156,7 @@ class QHttpServerRouterRule:
             self._receiver.release()
 
 
+@functools.cache
 def method_tokens(methods: Method) -> frozenset[str]:
     """Return the tokens of *methods*, case kept as on the wire.
 

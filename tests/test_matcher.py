@@ -153,6 +153,7 @@ EXPRESSIONS = st.lists(st.tuples(ATOMS, QUANTIFIERS).map("".join), max_size=7).m
 @given(EXPRESSIONS, st.lists(st.text(alphabet="ab/.\n1é", max_size=8), min_size=1, max_size=6))
 def test_where_python_matches_it_agrees(pattern, paths):
     if not QRegularExpression(pattern).isValid():
+        assert PathExpression(pattern, ()).python is None
         return
     matcher = compile_path(TABLE, pattern, ())
     for path in paths:
@@ -200,6 +201,15 @@ def captures(pattern, types, path):
 )
 def test_captures(pattern, types, path, expected):
     assert captures(pattern, types, path) == expected
+
+
+def test_one_text_that_cannot_be_converted_is_enough():
+    table = ConverterTable()
+    table.add(int, "[a-f0-9]+")
+    matcher = compile_path(table, "/<arg>/<arg>", [int, int])
+    convert = matcher.convert()
+    assert convert(matcher.test("/1/2")) == (1, 2)
+    assert convert(matcher.test("/1/f")) is None
 
 
 def test_a_reference_inside_a_converter_means_its_own_group():

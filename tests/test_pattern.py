@@ -69,7 +69,6 @@ def test_what_the_index_needs(pattern, converters, exact, prefix):
 
 
 PORTABLE = [
-    ("/x", []),
     ("/x.*", []),
     ("/a.c", []),
     ("/p(q)", []),
@@ -126,6 +125,16 @@ NOT_PORTABLE = [
     ("*", []),
     ("/(*)", []),
     ("/(|*)", []),
+    ("/a{3,2}", []),
+    ("/[b-a]", []),
+    # what only one of the two may take
+    ("/a{99999}", []),
+    ("/a{99999999999999999999}", []),
+    ("(" * 150 + ")" * 150, []),
+    ("(" * 5000 + ")" * 5000, []),
+    ("/a?" * 5000, []),
+    # what needs no expression
+    ("/x", []),
 ]
 
 

@@ -275,10 +275,47 @@ def test_a_class_that_refuses_the_text_leaves_it_to_the_next_rule(router):
     assert Even.made == 3
 
 
-def test_groups_shift_nothing(router):
-    router.addConverter(complex, "(a)(b)?")
-    seen = []
+class Failing:
+    def __init__(self, written):
+        raise KeyError(written)
 
+
+def one_failing(a: Failing):
+    pass
+
+
+def two_failing(a: Failing, b):
+    pass
+
+
+def failing_and_request(a: Failing, b, request):
+    pass
+
+
+def failing_last(request: QHttpServerRequest, a: Failing):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("pattern", "handler"),
+    [
+        ("/x/<arg>", one_failing),
+        ("/x/<arg>/<arg>", two_failing),
+        ("/x/<arg>/<arg>", failing_and_request),
+        ("/x/<arg>", failing_last),
+    ],
+)
+def test_a_converter_that_fails_is_a_handler_that_fails(router, pattern, handler):
+    router.addConverter(Failing, "[^/]+")
+    add(router, pattern, handler)
+    rule, captures = router._lookup(make_message(pattern.replace("<arg>", "1")))
+    with pytest.raises(KeyError):
+        rule._binding.call(captures, "request", None)
+    with pytest.raises(KeyError):
+        ask(router, pattern.replace("<arg>", "1"))
+
+
+def test_groups_shift_nothing(router):
     class Pair(str):
         pass
 
@@ -289,7 +326,6 @@ def test_groups_shift_nothing(router):
 
     add(router, "/grp(x|y)/<arg>/<arg>", two)
     assert ask(router, "/grpy/ab/c") == ("ab", "c")
-    assert seen == []
 
 
 def test_registering_from_a_handler_counts_from_the_next_request(router):
@@ -589,6 +625,34 @@ def test_captures_an_override_cannot_give_are_no_match(router):
     add(router, "/never/<arg>", number, rule_type=Always)
     add(router, "/x", lambda: "next")
     assert ask(router, "/x") == "next"
+
+
+def test_rules_that_go_while_others_are_asked_are_skipped(router):
+    context, seen = QObject(), []
+
+    class Deleting(QHttpServerRouterRule):
+        def matches(self, request, match):
+            shiboken6.delete(context)
+            return False
+
+    add(router, "/x", lambda: "first", rule_type=Deleting)
+    add(router, "/x", lambda: "view", context=context)
+    router.addRule(QHttpServerRouterRule("/x", context, recorder(seen)))
+    add(router, "/x", lambda: "last")
+    assert ask(router, "/x") == "last"
+    assert seen == []
+
+
+def test_an_override_whose_context_goes_while_it_decides(router):
+    context = QObject()
+
+    class Deleting(QHttpServerRouterRule):
+        def matches(self, request, match):
+            shiboken6.delete(context)
+            return True
+
+    add(router, "/x", lambda: "never", context=context, rule_type=Deleting)
+    assert ask(router, "/x") is False
 
 
 class Counting(QHttpServerRouterRule):

@@ -77,6 +77,14 @@ def test_an_object_that_outlives_its_wrapper_is_wrapped_again(qapp):
     assert again.parent() is parent
 
 
+def test_unwatched_it_is_known_by_its_wrapper_alone(qapp):
+    page = Page()
+    receiver = Receiver(page)
+    assert receiver.object() is page
+    del page
+    assert receiver.object() is None
+
+
 def test_watching_leaves_nothing_on_the_object(qapp):
     page = Page()
     before = page.receivers("2destroyed()")

@@ -94,8 +94,7 @@ def route(target, pattern, methods="GET", converters=(), convert=None, pure=True
         target,
         methods_of(methods),
         prefix=expression.prefix,
-        test=compiled.fullmatch,
-        convert=convert,
+        make=lambda: (compiled.fullmatch, convert),
         pure=pure,
     )
 
