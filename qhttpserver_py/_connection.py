@@ -120,22 +120,26 @@ class Connection(Closing):
         if len(events) == 1 and not self._queue and not self._busy:
             event = events[0]
             if type(event) is Message and event.complete and not event.streaming:
+                turns = self.core.turns = self.core.turns + 1
                 self._dispatch(event)
-                self._end_turn(now)
+                elapsed = self._end_turn(now)
+                if elapsed > self.core.slow_after and turns == self.core.turns:
+                    self.core.slow(event, elapsed)
                 return
         self._enqueue(events)
         self._advance()
         self._end_turn(now)
 
-    def _end_turn(self, began: float) -> None:
+    def _end_turn(self, began: float) -> float:
         self.flush()
         elapsed = monotonic() - began
         if elapsed < _LOOP_NOTICED or self.socket is None:
-            return
+            return elapsed
         # Qt does not emit readyRead again while its slot runs; a handler that spun an event
         # loop may have had bytes delivered behind our back.
         if not self._held and not self.upgrading and self.socket.bytesAvailable():
             self.core.post(self.on_ready_read)
+        return elapsed
 
     def _choose(self, data: bytes) -> bytes:
         first = (self._first or b"") + data
@@ -184,7 +188,7 @@ class Connection(Closing):
                 break
             event = queue.popleft()
             if isinstance(event, Message):
-                self._dispatch(event)
+                self._dispatch_timed(event)
             elif isinstance(event, Head):
                 self._take_head(event.message)
             elif isinstance(event, Refusal):
@@ -226,6 +230,14 @@ class Connection(Closing):
             self._dispatching = before
         if self._unchecked > WRITE_HIGH:
             self._check_backlog()
+
+    def _dispatch_timed(self, message: Message) -> None:
+        core, began = self.core, monotonic()
+        turns = core.turns = core.turns + 1
+        self._dispatch(message)
+        elapsed = monotonic() - began
+        if elapsed > core.slow_after and turns == core.turns:
+            core.slow(message, elapsed)
 
     def _take_head(self, message: Message) -> None:
         """The head is here and the body is not: answer early, ask for it, or wait for it."""

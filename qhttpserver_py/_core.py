@@ -43,6 +43,9 @@ class ServerCore:
         self.admission = Admission()
         self.connections: set[Closing] = set()
         self.rate_limited = False
+        self.slow_after = 0.1  # seconds a handler may hold the event loop before the log says so
+        self.turns = 0  # slots of ours that ran: tells a handler that blocks from one that spins a loop
+        self._slow: set[str] = set()
         self._server = weakref.ref(server)
         self._mailbox = Mailbox(server)
         self._timer: QTimer | None = QTimer(server)
@@ -117,6 +120,7 @@ class ServerCore:
 
     def sweep(self) -> None:
         """Enforce every connection's deadlines."""
+        self.turns += 1
         now, timeout = monotonic(), float(max(self.limits.keep_alive, 0))
         for connection in tuple(self.connections):
             connection.sweep(now, timeout)
@@ -159,6 +163,18 @@ class ServerCore:
                 _log.PARSER,
                 f"{refusal.status or 'reset'}: {refusal.detail} from client "
                 f'"{peer.remote_address.toString()}:{peer.remote_port}"',
+            )
+
+    def slow(self, message: Message, seconds: float) -> None:
+        """Say, once per route, that a handler held the event loop, and everything else with it."""
+        server = self.server()
+        label = server._label(message) if server is not None else message.method
+        if label not in self._slow:
+            self._slow.add(label)
+            _log.warning(
+                _log.SERVER,
+                f"{label} held the event loop for {seconds * 1000:.0f} ms; "
+                "return a future, a coroutine or a stream, or mark it with @threaded",
             )
 
     def log_timeout(self, connection: Closing, detail: str) -> None:

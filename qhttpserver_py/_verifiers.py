@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject
 
 from . import _log
 from ._context import ContextBound
+from ._snake import with_snake_case
 from ._upgrade import NOT_CONNECTED, PendingSockets, Verdict, handshake_fault, log_refused, refusal_reply
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _VERSION_13 = ((b"sec-websocket-version", b"13"),)  # RFC 6455 4.4
 
 
+@with_snake_case
 class Verifiers:
     """WebSocket upgrades; see ``_upgrade.py``."""
 

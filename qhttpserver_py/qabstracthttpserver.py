@@ -14,6 +14,7 @@ from . import _log
 from ._core import HeadVerdict, ServerCore
 from ._listener import Listener
 from ._protocol.engine import Engine, Message
+from ._snake import adopt_overrides, with_snake_case
 from ._verifiers import Verifiers
 from .qhttpserverconfiguration import QHttpServerConfiguration
 from .qhttpserverrequest import QHttpServerRequest
@@ -27,6 +28,7 @@ Observer = Callable[[QHttpServerRequest, int, int, float], None]
 """Called after each reply with the request, the status, the bytes of body and the seconds it took."""
 
 
+@with_snake_case
 class QAbstractHttpServer(Verifiers, QObject):
     """Serves HTTP from bound servers; subclasses override ``handleRequest`` and ``missingHandler``.
 
@@ -36,6 +38,10 @@ class QAbstractHttpServer(Verifiers, QObject):
     """
 
     newWebSocketConnection = Signal()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        adopt_overrides(cls)
 
     def __init__(self, parent: QObject | None = None) -> None:
         """Create a server, child of *parent*.
@@ -206,6 +212,18 @@ class QAbstractHttpServer(Verifiers, QObject):
         )
         return Http2Engine(self._core.limits, settings)
 
+    def slowHandlerThreshold(self) -> int:
+        """Return the milliseconds after which a handler that holds the event loop is named in the log. Not in Qt."""
+        after = self._core.slow_after
+        return 0 if after == float("inf") else round(after * 1000)
+
+    def setSlowHandlerThreshold(self, milliseconds: int, /) -> None:
+        """Warn in ``qt.httpserver``, once per route, of handlers that hold the event loop longer than this.
+
+        The default is 100; 0 or less turns the warning off. Not in Qt.
+        """
+        self._core.slow_after = milliseconds / 1000 if milliseconds > 0 else float("inf")
+
     # ---- what subclasses override
 
     def handleRequest(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> bool:
@@ -227,7 +245,7 @@ class QAbstractHttpServer(Verifiers, QObject):
     def _dispatch(self, connection: Connection, message: Message) -> None:
         """Serve one request: the general way, through the two virtual methods."""
         request = QHttpServerRequest._make(message, connection.peer)
-        exchange = self._open(connection, message, request, f"{message.method} {type(self).__name__}")
+        exchange = self._open(connection, message, request, self._label(message))
         responder = QHttpServerResponder._make(exchange)
         self._prepare(exchange, request, message)
         if message.websocket:
@@ -269,6 +287,10 @@ class QAbstractHttpServer(Verifiers, QObject):
     def _body_limit(self, message: Message) -> int:  # noqa: ARG002 - for overrides
         """Return how many bytes of body *message* may have; negative: no limit."""
         return self._core.limits.body_size
+
+    def _label(self, message: Message) -> str:
+        """Return what the log calls the handler of *message*."""
+        return f"{message.method} {type(self).__name__}"
 
     def _check_thread(self, name: str) -> None:
         if threading.get_ident() != self._ident:

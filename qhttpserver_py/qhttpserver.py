@@ -12,6 +12,7 @@ from ._answers import Answers
 from ._context import ContextBound
 from ._protocol.engine import Message
 from ._results import text_reply
+from ._snake import with_snake_case
 from .qabstracthttpserver import QAbstractHttpServer
 from .qhttpserverrequest import Method, QHttpServerRequest
 from .qhttpserverresponder import QHttpServerResponder
@@ -46,6 +47,7 @@ class Decorator(Protocol):
 AfterHandler = Callable[[QHttpServerRequest, QHttpServerResponse], Any]
 
 
+@with_snake_case
 class QHttpServer(Answers, QAbstractHttpServer):
     """Calls a handler for each request, chosen by path and method.
 
@@ -295,6 +297,10 @@ class QHttpServer(Answers, QAbstractHttpServer):
             body.feed()
         else:
             body.add([message.body], ended=True)
+
+    def _label(self, message: Message) -> str:
+        found = self._lookup(message)
+        return found[0].label if found is not None else super()._label(message)
 
     def _head(self, message: Message) -> HeadVerdict:
         if self._virtual:

@@ -14,6 +14,7 @@ from ._headers import pairs
 from ._protocol.engine import Header
 from ._protocol.reply import CANCELED, DONE
 from ._protocol.wire import check_header, check_trailer
+from ._snake import with_snake_case
 from ._statuscode import StatusCode
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _call(slot: Callable[[], object]) -> None:
     slot()
 
 
+@with_snake_case
 class QHttpServerResponder:
     """Writes the reply to one request.
 
@@ -293,7 +295,8 @@ def _data(value: object, args: Sequence[Any]) -> bytes:
 
 def _trailer_name(name: QHttpHeaders.WellKnownHeader | str | bytes) -> bytes:
     if isinstance(name, QHttpHeaders.WellKnownHeader):
-        raw = bytes(QHttpHeaders.wellKnownHeaderName(name))
+        known: Any = QHttpHeaders.wellKnownHeaderName(name)  # bytes or QByteArray, by release
+        raw = bytes(known)
     else:
         raw = name.encode("latin-1") if isinstance(name, str) else bytes(name)
     raw = raw.lower()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from PySide6.QtCore import QDeadlineTimer, QEvent, QEventLoop, QCoreApplication, QtMsgType, qInstallMessageHandler
+from PySide6.QtCore import QCoreApplication, QDeadlineTimer, QEvent, QEventLoop, QtMsgType, qInstallMessageHandler
 from PySide6.QtNetwork import QHostAddress, QTcpServer, QTcpSocket
 
 SECONDS = 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import http
 import pathlib
+import time
 import weakref
 from typing import Any
 
@@ -275,7 +276,7 @@ def test_typed_arguments_and_positions() -> None:
         return f"user {number!r}"
 
     @server.route("/one")
-    def one(thing) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def one(thing) -> str:  # type: ignore[no-untyped-def]
         return type(thing).__name__
 
     port = bound(server)
@@ -594,3 +595,60 @@ def test_observers_see_each_reply() -> None:
         ask(port, target)
     assert [entry[:3] for entry in seen] == [("/a", 200, 3), ("/b", 201, 5), ("/c", 404, 0)]
     assert all(0 <= entry[3] < 10 for entry in seen)
+
+
+# ---- handlers that block, and second names
+
+
+def test_a_handler_that_blocks_is_named_once() -> None:
+    server = QHttpServer()
+    assert server.slowHandlerThreshold() == 100
+    server.setSlowHandlerThreshold(5)
+
+    def blocks() -> str:
+        end = time.monotonic() + 0.02
+        while time.monotonic() < end:
+            pass
+        return "slow"
+
+    server.route("/blocks", blocks)
+    port = bound(server)
+    with logged() as lines:
+        for _ in range(3):
+            assert ask(port, "/blocks").body == b"slow"
+        server.setSlowHandlerThreshold(0)
+    texts = [text for *_, text in lines if "held the event loop" in text]
+    assert len(texts) == 1
+    assert "/blocks" in texts[0]
+    assert server.slowHandlerThreshold() == 0
+
+
+def test_a_handler_that_spins_a_loop_does_not_block() -> None:
+    server = QHttpServer()
+    server.setSlowHandlerThreshold(30)
+
+    @server.route("/modal")
+    def modal() -> str:
+        loop = QEventLoop()
+        QTimer.singleShot(60, lambda: ask(port, "/other") and loop.quit())
+        loop.exec()
+        return "modal"
+
+    server.route("/other", lambda: "other")
+    port = bound(server)
+    with logged() as lines:
+        assert ask(port, "/modal").body == b"modal"
+    assert not [text for *_, text in lines if "held the event loop" in text]
+
+
+def test_snake_case_names_are_the_same_methods() -> None:
+    class Snake(QHttpServer):
+        def handle_request(self, request: QHttpServerRequest, responder: QHttpServerResponder) -> bool:
+            responder.write(b"snake", b"text/plain")
+            return True
+
+    server = Snake()
+    assert server.server_ports() == []
+    assert server.add_after_request_handler == server.addAfterRequestHandler
+    assert QHttpServerResponder.write_begin_chunked is QHttpServerResponder.writeBeginChunked
+    assert ask(bound(server), "/").body == b"snake"
