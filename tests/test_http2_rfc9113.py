@@ -189,7 +189,7 @@ def test_4_3_a_header_block_is_not_interrupted(between: bytes) -> None:
 
 def test_4_3_a_block_for_a_reset_stream_still_counts_for_the_table() -> None:
     client = uploading()
-    client.engine.send_response(1, 200, (), b"")
+    client.engine.abort(1)
     client.frames()
     trailers = client.encoder.encode([(b"x-inserted", b"yes")])
     assert client.send(frame(HEADERS, 5, 1, trailers)) == []
@@ -587,14 +587,96 @@ def test_8_1_a_second_head_ends_the_stream() -> None:
     stream_error(PROTOCOL, headers(1, [(b"x", b"y")], OPEN), client=uploading())
 
 
-def test_8_1_an_early_reply_is_followed_by_rst_stream_no_error() -> None:
+def drained(client: Client, size: int) -> int:
+    """Send DATA behind an early reply, as the windows allow; return how much it took to be stopped."""
+    sent = 0
+    windows = {0: 65535, 1: 65535}
+    while sent < size:
+        piece = min(16384, *windows.values())
+        assert piece, "neither credit nor RST_STREAM"
+        assert client.send(data(1, b"x" * piece)) == []
+        sent += piece
+        windows = {stream_id: window - piece for stream_id, window in windows.items()}
+        for one in client.frames():
+            if one.kind == RST_STREAM:
+                assert one.code == NO_ERROR
+                return sent
+            if one.kind == PING:
+                assert client.send(frame(PING, ACK, 0, one.payload)) == []
+            else:
+                windows[one.stream_id] += one.code
+    return sent
+
+
+def test_8_1_an_early_reply_lets_the_client_finish() -> None:
     client = uploading()
     client.engine.send_response(1, 403, (), b"no")
     client.frames()
     answer = client.answers[1]
-    assert (answer.status, answer.body, answer.ended, answer.reset) == (403, b"no", True, NO_ERROR)
+    assert (answer.status, answer.body, answer.ended, answer.reset) == (403, b"no", True, None)
+    assert client.engine.partial == 0
+    assert drained(client, 1_000_000) >= 1_000_000
     assert client.send(data(1, b"x", END_STREAM)) == []
     assert alive(client)
+    connection_error(CLOSED, data(1, b"x"), client=client)
+
+
+def test_8_1_an_early_reply_is_followed_by_rst_stream_no_error_if_there_is_no_end() -> None:
+    client = uploading()
+    client.engine.send_response(1, 403, (), b"no")
+    client.frames()
+    assert 2**26 <= drained(client, 2**27) <= 2**26 + 2**15
+    assert client.send(data(1, b"crossed")) == []
+    assert alive(client)
+
+
+def test_8_1_an_early_reply_is_followed_by_rst_stream_no_error_once_the_client_has_stopped() -> None:
+    client = uploading()
+    client.engine.send_response(1, 403, (), b"")
+    asked = client.frames()[-1]
+    answer = frame(PING, ACK, 0, asked.payload)
+    assert (asked.kind, asked.flags) == (PING, 0)
+    assert client.send(data(1, b"was under way"), answer) == []
+    assert client.frames() == [asked]
+    for _ in range(2):
+        assert client.send(data(1, b"still sending"), answer) == []
+        assert client.frames() == [asked]
+        assert client.send(answer) == []
+        assert client.frames() == [asked]
+        assert client.send(answer) == []
+        assert client.frames() == [asked]
+    assert client.send(answer) == []
+    assert [(one.kind, one.stream_id, one.code) for one in client.frames()] == [(RST_STREAM, 1, NO_ERROR)]
+    assert client.send(answer) == []
+    assert client.frames() == []
+
+
+def test_8_1_few_early_replies_wait_for_their_requests() -> None:
+    client = Client()
+    for stream_id in range(1, 41, 2):
+        client.send(headers(stream_id, POST, OPEN))
+        client.engine.send_response(stream_id, 403, (), b"")
+    resets = [(one.stream_id, one.code) for one in client.frames() if one.kind == RST_STREAM]
+    assert resets == [(stream_id, NO_ERROR) for stream_id in range(1, 25, 2)]
+
+
+@pytest.mark.parametrize("last", [rst_stream(1), headers(1, [(b"x", b"y")]), data(1, b"", END_STREAM)])
+def test_8_1_a_client_may_end_its_request_behind_the_reply(last: bytes) -> None:
+    client = uploading()
+    client.engine.send_response(1, 403, (), b"")
+    client.frames()
+    assert client.send(window_update(1, 5), last) == []
+    assert client.engine._lingering == {}
+    assert alive(client)
+
+
+def test_8_1_data_beyond_the_window_behind_the_reply() -> None:
+    client = Client(settings_=Http2Settings(stream_window=1000))
+    client.send(headers(1, POST, OPEN))
+    client.engine.send_response(1, 403, (), b"")
+    client.send(data(1, b"x" * 1001))
+    client.frames()
+    assert client.answers[1].reset == FLOW
 
 
 def malformed(fields: Fields, more: bytes = b"", flags: int = END_STREAM | END_HEADERS) -> None:

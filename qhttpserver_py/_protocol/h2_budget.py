@@ -26,6 +26,10 @@ CHATTER_PER_BYTES = 512
 """Bytes of body, either way, that make up for one such frame."""
 SETTINGS_COST = 10
 REFUSAL_COST = 10
+LINGER_STREAMS = 8
+"""Streams that were answered while the peer was still sending, and whose rest is thrown away."""
+LINGER_SIZE = 67108864
+"""Bytes of one such stream thrown away before it is reset."""
 MAX_CONTINUATIONS = 32
 """CONTINUATION frames of one header block."""
 

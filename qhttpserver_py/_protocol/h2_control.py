@@ -32,7 +32,10 @@ from qhttpserver_py._protocol.h2_frames import (
 from qhttpserver_py._protocol.h2_heads import HeadReader
 from qhttpserver_py._protocol.h2_history import History
 from qhttpserver_py._protocol.h2_outbox import Outbox
-from qhttpserver_py._protocol.h2_stream import Block, Stream
+from qhttpserver_py._protocol.h2_stream import Block, Stream, Upload
+
+_HAS_READ = b"has-read"  # a PING whose answer shows how far the peer has read
+_QUIET_ROUNDS = 3
 
 _KNOWN_SETTINGS = frozenset(int(code) for code in SettingCodes)
 
@@ -42,6 +45,7 @@ class Control:
 
     body_limit: Callable[[Message], int]
     should_close: bool
+    linger: bool
 
     def __init__(
         self,
@@ -59,6 +63,8 @@ class Control:
         self._largest_block = 0
         self._max_streams = 100
         self._streams: dict[int, Stream] = {}
+        self._lingering: dict[int, Upload] = {}  # answered while the peer is still sending
+        self._asked = False  # a PING is under way that tells what the peer has read
         self._history = History()
         self._events: list[Event] = []
         self._batch = 0  # counts calls of receive_data
@@ -88,11 +94,35 @@ class Control:
     def _reset_stream(self, stream_id: int, code: ErrorCodes) -> None:
         """Send RST_STREAM, and remember that frames of the stream may still be under way."""
         self._outbox.parts.append(rst_stream(stream_id, code))
-        stream = self._drop(stream_id)
+        stream = self._streams.get(stream_id)
         window = self._stream_window
         if stream is not None:
             window = stream.upload.window if stream.upload is not None else 0
+            self._drop(stream_id)
         self._history.we_reset(stream_id, window - self._stream_floor)
+
+    def _ask_has_read(self) -> None:
+        """Find out when the peer has read the replies that precede its requests' end."""
+        if self._lingering and not self._asked:
+            self._asked = True
+            self._outbox.parts.append(frame(PING, 0, 0, _HAS_READ))
+
+    def _on_has_read(self) -> None:
+        """Reset the streams whose peer, asked several times, has stopped sending."""
+        self._asked = False
+        for stream_id, upload in tuple(self._lingering.items()):
+            # Once is not enough: a peer that waited for credit answers before it goes on.
+            upload.quiet = upload.quiet + 1 if upload.received == upload.expected else 0
+            upload.expected = upload.received
+            if upload.quiet == _QUIET_ROUNDS:
+                self._end_lingering(stream_id)
+        self._ask_has_read()
+
+    def _end_lingering(self, stream_id: int, code: ErrorCodes = ErrorCodes.NO_ERROR) -> None:
+        """Ask the peer to stop sending what nobody reads (RFC 9113 8.1)."""
+        upload = self._lingering.pop(stream_id)
+        self._outbox.parts.append(rst_stream(stream_id, code))
+        self._history.we_reset(stream_id, upload.window - self._stream_floor)
 
     def _drop(self, stream_id: int) -> Stream | None:
         """Forget everything about a stream."""
@@ -100,11 +130,17 @@ class Control:
         if stream is None:
             return None
         if stream.upload is not None:
-            self._uploads -= 1
+            self._end_upload(stream)
         self._outbox.forget(stream)
         if self._closing and not self._streams:
             self.should_close = True
         return stream
+
+    def _end_upload(self, stream: Stream) -> None:
+        stream.upload = None
+        self._uploads -= 1
+        if not self._uploads and self.partial == 2:
+            self.partial = 0
 
     def _withdraw(self, stream_id: int) -> None:
         """Take back the event of a message, if it was not handed out yet."""
@@ -146,7 +182,8 @@ class Control:
         self._history.check_not_idle(stream_id)
         stream = self._drop(stream_id)
         if stream is None:
-            self._chatter.spend()
+            if self._lingering.pop(stream_id, None) is None:
+                self._chatter.spend()
             return
         self._resets.spend()
         self._withdraw(stream_id)
@@ -205,6 +242,8 @@ class Control:
         self._chatter.spend()
         if not flags & ACK:
             self._outbox.parts.append(frame(PING, ACK, 0, payload))
+        elif payload == _HAS_READ and self._asked:
+            self._on_has_read()
 
     def _on_goaway(self, _flags: int, stream_id: int, payload: bytes) -> None:
         """The peer will close when it has its replies; only frames that break rules matter to us."""

@@ -148,8 +148,11 @@ class Receiving(Control):
             raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "HEADERS on stream 0")
         stream = self._streams.get(stream_id)
         if stream is None:
-            self._history.check_late_headers(stream_id)
-            self._heads.fields(block)  # our reset crossed it: only the table has to stay right
+            if stream_id in self._lingering:
+                self._end_lingering(stream_id)
+            else:
+                self._history.check_late_headers(stream_id)
+            self._heads.fields(block)  # nobody reads them, but the table has to stay right
             return
         fields = self._heads.fields(block)
         upload = stream.upload
@@ -175,7 +178,7 @@ class Receiving(Control):
             raise ConnectionFault(ErrorCodes.FLOW_CONTROL_ERROR, "more DATA than the connection's window")
         stream = self._streams.get(stream_id)
         if stream is None:
-            self._history.check_late_data(stream_id, size)
+            self._drain(stream_id, size, bool(flags & END_STREAM))
             return
         upload = stream.upload
         if upload is None:
@@ -191,6 +194,41 @@ class Receiving(Control):
         if not payload and not flags & END_STREAM:
             self._chatter.spend()
         self._take_body(stream, upload, payload, bool(flags & END_STREAM))
+
+    def _drain(self, stream_id: int, size: int, ended: bool) -> None:
+        """Throw away what comes behind the reply."""
+        upload = self._lingering.get(stream_id)
+        if upload is None:
+            self._history.check_late_data(stream_id, size)
+            return
+        upload.window -= size
+        upload.received += size
+        if not size:
+            self._chatter.spend()
+        if ended:
+            del self._lingering[stream_id]
+        elif upload.window < self._stream_floor:
+            self._end_lingering(stream_id, ErrorCodes.FLOW_CONTROL_ERROR)
+        elif upload.received > h2_budget.LINGER_SIZE:
+            self._end_lingering(stream_id)
+        else:
+            self._give_credit(stream_id, upload, 0)
+
+    def _linger(self, stream_id: int, upload: Upload) -> None:
+        """The reply is out, the request not yet in.
+
+        RST_STREAM at once, which RFC 9113 8.1 allows, makes curl and httpx lose the reply; without
+        it curl stops sending and waits. So it follows when the peer has read the reply and stopped.
+        """
+        upload.owed = upload.received = 0
+        upload.expected = -1
+        self._lingering[stream_id] = upload
+        self._ask_has_read()
+        self.linger = self.linger or self._closing
+        if len(self._lingering) > h2_budget.LINGER_STREAMS:
+            self._end_lingering(next(iter(self._lingering)))
+        else:
+            self._give_credit(stream_id, upload, 0)
 
     def _take_body(self, stream: Stream, upload: Upload, content: bytes, ended: bool) -> None:
         upload.received += len(content)
@@ -237,17 +275,13 @@ class Receiving(Control):
         self._end_upload(stream)
         self._report(stream, upload)
 
-    def _end_upload(self, stream: Stream) -> None:
-        stream.upload = None
-        self._uploads -= 1
-
-    def _give_credit(self, stream: Stream, upload: Upload, size: int) -> None:
+    def _give_credit(self, stream_id: int, upload: Upload, size: int) -> None:
         """Count *size* bytes as used up, and tell the peer once it is worth a frame."""
         upload.owed -= size
         room = self._stream_window - upload.window - upload.owed
         if room > 0 and room * 2 >= self._stream_window:
             upload.window += room
-            self._outbox.parts.append(window_update(stream.stream_id, room))
+            self._outbox.parts.append(window_update(stream_id, room))
 
     def _give_connection_credit(self) -> None:
         room = self._window_goal - self._window

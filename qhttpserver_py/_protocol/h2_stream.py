@@ -24,7 +24,7 @@ class Stream:
 class Upload:
     """The request's body on its way in."""
 
-    __slots__ = ("batch", "discards", "expected", "limit", "owed", "received", "window")
+    __slots__ = ("batch", "discards", "expected", "limit", "owed", "quiet", "received", "window")
 
     def __init__(self, window: int, expected: int, limit: int) -> None:
         self.window = window  # bytes the peer may still send
@@ -33,6 +33,7 @@ class Upload:
         self.received = 0
         self.owed = 0  # bytes received for which no credit was given back
         self.batch = 0  # the receive_data call that last reported the message
+        self.quiet = 0  # answered: times that no more of it had come
         self.discards = False  # refused: what still comes is dropped
 
 

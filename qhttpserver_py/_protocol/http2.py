@@ -2,7 +2,7 @@
 
 Strategy: settings, error codes and their rules are those of `h2`, tables and Huffman code those of
 `hpack`. The connection itself is our own: `h2`'s keeps over-long frames whole, has no budgets
-against floods, and spends on one exchange what eight take here.
+against floods, and spends on one exchange what seventeen take here.
 """
 
 from __future__ import annotations
@@ -143,6 +143,7 @@ class Http2Engine(Receiving):
         self._block = None
         self._events = []
         self._fed.clear()
+        self._lingering.clear()
         self.partial = 0
         return events
 
@@ -164,7 +165,7 @@ class Http2Engine(Receiving):
         """*size* bytes of a streaming message's pieces were used up: the peer may send more."""
         stream = self._streams.get(stream_id)
         if stream is not None and stream.upload is not None:
-            self._give_credit(stream, stream.upload, min(size, stream.upload.owed))
+            self._give_credit(stream_id, stream.upload, min(size, stream.upload.owed))
 
     # ---- replying
 
@@ -243,10 +244,10 @@ class Http2Engine(Receiving):
         stream_id = stream.stream_id
         self._resets.left += 1
         self._chatter.left += h2_budget.CHATTER_PER_REPLY
-        if stream.upload is not None:
-            # Answered early: the rest of the request is of no use (RFC 9113 8.1).
-            self._reset_stream(stream_id, ErrorCodes.NO_ERROR)
-            return
+        upload = stream.upload
+        if upload is not None:
+            self._end_upload(stream)
+            self._linger(stream_id, upload)
         del self._streams[stream_id]
         if self._closing and not self._streams:
             self.should_close = True
@@ -338,7 +339,7 @@ class Http2Engine(Receiving):
         fed = self._fed
         for stream in fed:
             if stream.upload is not None and not stream.message.streaming:
-                self._give_credit(stream, stream.upload, stream.upload.owed)
+                self._give_credit(stream.stream_id, stream.upload, stream.upload.owed)
         fed.clear()
 
     def close(self) -> None:
@@ -346,6 +347,7 @@ class Http2Engine(Receiving):
         if self._closing or self._dead:
             return
         self._closing = True
+        self.linger = bool(self._lingering)
         self._outbox.parts.append(goaway(self._history.last, ErrorCodes.NO_ERROR))
         if not self._streams:
             self.should_close = True
