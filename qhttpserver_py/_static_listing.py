@@ -24,7 +24,7 @@ h1 {{ font-size: 1.25rem; font-weight: 600; overflow-wrap: anywhere }}
 table {{ border-collapse: collapse; width: 100% }}
 th, td {{ padding: .3rem .75rem .3rem 0; text-align: left; border-bottom: 1px solid #8883 }}
 td {{ overflow-wrap: anywhere }}
-th {{ font-weight: 500; color: #888 }}
+th {{ font-weight: 500; color: #888 }} th:first-child {{ width: 99% }}
 .n {{ text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }}
 a {{ text-decoration: none }} a:hover {{ text-decoration: underline }}
 </style>

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import re
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QEventLoop, QTimer
-from PySide6.QtNetwork import QHostAddress, QTcpServer
+from PySide6.QtNetwork import QHostAddress
 
 from qhttpserver_py import QHttpServer
 from qhttpserver_py._demo import RequestLog, make_server
@@ -21,43 +17,23 @@ from qhttpserver_py._demo_page import PAGE
 from qhttpserver_py._protocol.engine import Message
 from qhttpserver_py.qhttpserverrequest import Peer, QHttpServerRequest
 
-SECONDS = 10
+from . import rawclient
+from .rawclient import bound
+
 pytestmark = pytest.mark.usefixtures("qapp")
 
 
 @pytest.fixture
 def server() -> Iterator[QHttpServer]:
     server = make_server()
-    tcp = QTcpServer()
-    assert tcp.listen(QHostAddress(QHostAddress.SpecialAddress.LocalHost), 0)
-    assert server.bind(tcp)
+    bound(server)
     yield server
     server.close()
 
 
-def beside(work: Callable[[], Any]) -> Any:
-    """Run blocking *work* in a thread while Qt's events are served here."""
-    loop, result = QEventLoop(), []
-    thread = threading.Thread(target=lambda: result.append(work()), daemon=True)
-    poll, limit = QTimer(), QTimer()
-    poll.timeout.connect(lambda: thread.is_alive() or loop.quit())
-    limit.timeout.connect(loop.quit)
-    limit.start(SECONDS * 1000)
-    thread.start()
-    poll.start(1)
-    loop.exec()
-    assert result, "the client did not finish"
-    return result[0]
-
-
 def ask(server: QHttpServer, path: str, method: str = "GET", body: bytes | None = None) -> tuple[int, bytes, Any]:
-    def work() -> tuple[int, bytes, Any]:
-        with closing(http.client.HTTPConnection("127.0.0.1", server.serverPorts()[0], timeout=SECONDS)) as client:
-            client.request(method, path, body)
-            response = client.getresponse()
-            return response.status, response.read(), response.headers
-
-    return beside(work)  # type: ignore[no-any-return]
+    reply = rawclient.ask(server.serverPorts()[0], path, method=method, body=body)
+    return reply.status, reply.body, reply.headers
 
 
 def test_the_page(server: QHttpServer) -> None:
