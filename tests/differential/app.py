@@ -27,7 +27,16 @@ from PySide6.QtHttpServer import (
     QHttpServerRequest,
     QHttpServerResponse,
 )
-from PySide6.QtNetwork import QHostAddress, QLocalServer, QTcpServer
+from PySide6.QtNetwork import (
+    QHostAddress,
+    QLocalServer,
+    QSsl,
+    QSslCertificate,
+    QSslConfiguration,
+    QSslKey,
+    QSslServer,
+    QTcpServer,
+)
 
 FILES = Path(sys.argv[2]) if len(sys.argv) > 2 else Path()
 KEPT: list[object] = []  # the wheel keeps neither handlers nor listeners alive
@@ -172,19 +181,29 @@ def configuration(**settings: int) -> QHttpServerConfiguration:
     return result
 
 
-def serve(**settings: int) -> tuple[QHttpServer, int]:
+def secure_listener(protocol: bytes) -> QSslServer:
+    tls = QSslConfiguration.defaultConfiguration()
+    tls.setLocalCertificateChain(QSslCertificate.fromPath(str(FILES.parent / "certificate.pem")))
+    key = (FILES.parent / "key.pem").read_bytes()
+    tls.setPrivateKey(QSslKey(key, QSsl.KeyAlgorithm.Ec, QSsl.EncodingFormat.Pem))
+    tls.setAllowedNextProtocols([protocol])
+    listener = QSslServer()
+    listener.setSslConfiguration(tls)
+    return listener
+
+
+def serve(listener: QTcpServer, **settings: int) -> int:
     server = QHttpServer()
     add_routes(server)
     add_after_handlers(server)
     server.setConfiguration(configuration(**settings))
-    listener = QTcpServer()
-    listener.listen(QHostAddress("127.0.0.1"), 0)
+    assert listener.listen(QHostAddress("127.0.0.1"), 0)
     assert server.bind(listener)
-    KEPT.append(listener)
-    return server, server.serverPorts()[0]
+    KEPT.extend((server, listener))
+    return server.serverPorts()[0]
 
 
-def serve_local(name: str) -> QHttpServer:
+def serve_local(name: str) -> None:
     server = QHttpServer()
     add_routes(server)
     add_after_handlers(server)
@@ -192,18 +211,19 @@ def serve_local(name: str) -> QHttpServer:
     QLocalServer.removeServer(name)
     assert listener.listen(name), listener.errorString()
     assert server.bind(listener)
-    KEPT.append(listener)
-    return server
+    KEPT.extend((server, listener))
 
 
 def main() -> None:
     application = QCoreApplication(sys.argv)
-    profiles = {name: serve(**settings) for name, settings in replies.PROFILES.items()}
+    ports = {name: serve(QTcpServer(), **settings) for name, settings in replies.PROFILES.items()}
+    ports["tls"] = serve(secure_listener(b"http/1.1"))
+    ports["h2"] = serve(secure_listener(b"h2"))
+    ports["h2-small"] = serve(secure_listener(b"h2"), **replies.PROFILES["small"])
     local = str(FILES / f"{sys.argv[1]}.sock")
-    KEPT.append(serve_local(local))
+    serve_local(local)
     notifier = QSocketNotifier(sys.stdin.fileno(), QSocketNotifier.Type.Read)
     notifier.activated.connect(application.quit)
-    ports = {name: port for name, (_, port) in profiles.items()}
     print(json.dumps({"ports": ports, "local": local}), flush=True)
     application.exec()
 

@@ -125,7 +125,7 @@ def splits() -> list[Case]:
     ]
 
 
-def local_sockets() -> list[Case]:
+def other_sockets() -> list[Case]:
     requests = {
         "text": get("/result/text"),
         "close": get("/plain", "Connection: close"),
@@ -137,7 +137,7 @@ def local_sockets() -> list[Case]:
         "missing": get("/nothing"),
         "pipeline": get("/plain") * 3,
     }
-    return [case(f"local/{name}", data, profile="local") for name, data in requests.items()]
+    return [case(f"{kind}/{name}", data, profile=kind) for kind in ("local", "tls") for name, data in requests.items()]
 
 
 CASES: list[Case] = [
@@ -146,5 +146,5 @@ CASES: list[Case] = [
     *pipelines(),
     *expectations(),
     *splits(),
-    *local_sockets(),
+    *other_sockets(),
 ]

@@ -7,11 +7,13 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import PySide6
 import pytest
+import trustme
 
 from .cases import Case
 from .cases_answers import CASES as ANSWERS
@@ -20,6 +22,7 @@ from .cases_connection import CASES as CONNECTIONS
 from .cases_malformed import CASES as MALFORMED
 from .cases_requests import CASES as REQUESTS
 from .exchange import Address, Outcome, play_all
+from .http2 import STREAMS, Answer, play_streams
 
 APPLICATION = Path(__file__).parent / "app.py"
 CASES: list[Case] = [*ANSWERS, *REQUESTS, *CONNECTIONS, *MALFORMED]
@@ -28,6 +31,13 @@ CASES: list[Case] = [*ANSWERS, *REQUESTS, *CONNECTIONS, *MALFORMED]
 class Pair(NamedTuple):
     wheel: Outcome
     ours: Outcome
+
+
+class Played(NamedTuple):
+    """All that one side sent, by label."""
+
+    outcomes: dict[str, Outcome]
+    answers: dict[str, Answer]
 
 
 class Application:
@@ -62,6 +72,12 @@ class Application:
         return self.process.returncode
 
 
+def write_certificate(directory: Path) -> None:
+    issued = trustme.CA().issue_cert("localhost", "127.0.0.1")
+    (directory / "certificate.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    (directory / "key.pem").write_bytes(issued.private_key_pem.bytes())
+
+
 def write_files(directory: Path) -> Path:
     directory.mkdir()
     (directory / "directory").mkdir()
@@ -77,16 +93,23 @@ def supported(addresses: dict[str, Address]) -> dict[str, Address]:
     return {name: value for name, value in addresses.items() if name not in ("connections", "per-host")}
 
 
+def play_everything(addresses: dict[str, Address]) -> Played:
+    return Played(play_all(CASES, addresses), play_streams(STREAMS, addresses))
+
+
 @pytest.fixture(scope="session")
-def sides(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Outcome]]:
+def sides(tmp_path_factory: pytest.TempPathFactory) -> list[Played]:
     """What the wheel and ours sent for every case, by label; played once for the whole session."""
     # Looked for, not imported: install() refuses to run beside the real module.
     if importlib.util.find_spec("PySide6.QtHttpServer") is None:
         pytest.skip("PySide6.QtHttpServer, to compare with, is not installed")
     files = write_files(tmp_path_factory.mktemp("differential") / "files")
+    write_certificate(files.parent)
     applications = [Application("wheel", files), Application("ours", files)]
     try:
-        played = [play_all(CASES, supported(application.addresses())) for application in applications]
+        addresses = [supported(application.addresses()) for application in applications]
+        with ThreadPoolExecutor(len(addresses)) as pool:
+            played = list(pool.map(play_everything, addresses))
     finally:
         codes = [application.stop() for application in applications]
     assert codes == [0, 0]
@@ -94,13 +117,20 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Outcome]]:
 
 
 @pytest.fixture(scope="session")
-def outcomes(sides: list[dict[str, Outcome]]) -> dict[str, Pair]:
+def outcomes(sides: list[Played]) -> dict[str, Pair]:
     """Both sides' outcomes by label, ours without its date fields."""
-    wheel, ours = sides
+    wheel, ours = (side.outcomes for side in sides)
     return {label: Pair(wheel[label], ours[label].undated()) for label in wheel}
 
 
 @pytest.fixture(scope="session")
-def dated(sides: list[dict[str, Outcome]]) -> dict[str, bytes]:
+def streams(sides: list[Played]) -> dict[str, tuple[Answer, Answer]]:
+    """What both sides answered over HTTP/2 by label, ours without its date fields."""
+    wheel, ours = (side.answers for side in sides)
+    return {label: (wheel[label], ours[label].undated()) for label in wheel}
+
+
+@pytest.fixture(scope="session")
+def dated(sides: list[Played]) -> dict[str, bytes]:
     """All octets of ours, dates included."""
-    return {label: outcome.data for label, outcome in sides[1].items()}
+    return {label: outcome.data for label, outcome in sides[1].outcomes.items()}
