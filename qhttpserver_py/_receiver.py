@@ -50,9 +50,7 @@ class Receiver:
 
     def release(self) -> None:
         """Watch no longer: the object is gone, or no longer matters."""
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.deleteLater()  # it may be the very receiver of the signal on the stack
+        self._watch = None
 
     def object(self) -> QObject | None:
         """Return the object, or None once it is destroyed."""

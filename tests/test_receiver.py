@@ -1,4 +1,6 @@
 import gc
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -33,7 +35,7 @@ def test_every_end_is_told_once(qapp, end):
     page = Page(parent)
     told = []
     receiver = Receiver(page)
-    receiver.watch(lambda: told.append(1))
+    receiver.watch(lambda: (told.append(1), receiver.release()))
     if end == "delete":
         shiboken6.delete(page)
     elif end == "parent":
@@ -42,7 +44,6 @@ def test_every_end_is_told_once(qapp, end):
         page.deleteLater()
         QCoreApplication.sendPostedEvents(page, QEvent.Type.DeferredDelete)
     assert told == [1]
-    receiver.release()
     assert receiver.object() is None
 
 
@@ -53,7 +54,7 @@ def test_released_it_is_told_nothing(qapp):
     receiver.watch(lambda: told.append(1))
     receiver.release()
     receiver.release()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert page.receivers("2destroyed()") == 0
     shiboken6.delete(page)
     assert told == []
 
@@ -120,3 +121,34 @@ def test_other_callables_stay_as_they_are(qapp):
     assert without_owner(print, page) is print
     method = other.method
     assert without_owner(method, page) is method
+
+
+def test_nothing_is_heard_when_the_interpreter_ends():
+    """Rules, contexts and servers of every ownership are left to the end of the process."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", LEFT_BEHIND], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+LEFT_BEHIND = """
+from PySide6.QtCore import QCoreApplication, QObject
+from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
+from qhttpserver_py.qhttpserverrouter import QHttpServerRouter
+
+app = QCoreApplication([])
+
+class Page(QObject):
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self.server = QObject(self)
+        self.router = QHttpServerRouter(self.server)
+        for context in (self, self.server, parent):
+            if context is not None:
+                self.router._add_view("/x", QHttpServerRequest.Method.Get, context, self.handler)
+
+    def handler(self, request):
+        return "x"
+
+page, child = Page(), Page(app)
+"""
