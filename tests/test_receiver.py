@@ -59,6 +59,14 @@ def test_released_it_is_told_nothing(qapp):
     assert told == []
 
 
+def test_a_watch_may_go_first(qapp):
+    page = Page()
+    receiver = Receiver(page)
+    receiver.watch(lambda: None)
+    shiboken6.delete(receiver._watch)
+    receiver.release()
+
+
 def test_an_object_already_gone_is_told_at_once(qapp):
     page = Page()
     receiver = Receiver(page)
