@@ -8,22 +8,10 @@ from typing import NamedTuple
 from h2.errors import ErrorCodes
 from hpack import Decoder, Encoder
 
-from qhttpserver_py._protocol.engine import Event, Limits, Message
+from qhttpserver_py._protocol.engine import Event, Limits, Message, Refusal
 from qhttpserver_py._protocol.http2 import Http2Engine, Http2Settings
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
-NAMES = [
-    "DATA",
-    "HEADERS",
-    "PRIORITY",
-    "RST_STREAM",
-    "SETTINGS",
-    "PUSH_PROMISE",
-    "PING",
-    "GOAWAY",
-    "WINDOW_UPDATE",
-    "CONTINUATION",
-]
 END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
 PADDED = 0x8
@@ -192,16 +180,6 @@ class Client:
         if one.kind == RST_STREAM:
             answer.reset = one.code
 
-    def serve(self, rounds: int = 1) -> None:
-        """Answer what was asked with 200, or refuse it, as a connection does."""
-        for event in self.events:
-            if isinstance(event, Message):
-                if event.complete:
-                    self.engine.send_response(event.stream_id, 200, (), b"")
-            elif hasattr(event, "status"):
-                self.engine.refuse(event)
-        self.events.clear()
-
 
 def ended_by(client: Client, code: ErrorCodes) -> bool:
     """Whether the connection ended with GOAWAY *code*, and nothing after it is listened to."""
@@ -217,3 +195,43 @@ def alive(client: Client) -> bool:
     """Whether the connection still answers PING."""
     client.send(ping(b"alive???"))
     return Frame(PING, ACK, 0, b"alive???") in client.frames() and not client.engine.should_close
+
+
+def connection_error(code: ErrorCodes, *frames: bytes, client: Client | None = None) -> None:
+    client = client or Client()
+    events = client.send(*frames)
+    assert [type(event) for event in events][-1] is Refusal
+    assert not any(isinstance(event, Message) for event in events)
+    assert ended_by(client, code)
+
+
+def stream_error(code: ErrorCodes, *frames: bytes, client: Client | None = None, stream_id: int = 1) -> None:
+    client = client or Client()
+    events = client.send(*frames)
+    assert [(type(event), event.stream_id) for event in events][-1] == (Refusal, stream_id)
+    assert not any(isinstance(event, Message) and event.stream_id == stream_id for event in events)
+    resets = [one for one in client.frames() if one.kind == RST_STREAM]
+    assert [(one.stream_id, one.code) for one in resets] == [(stream_id, code)]
+    assert alive(client)
+    assert client.get(1001)
+
+
+def requested(stream_id: int = 1) -> Client:
+    """A client whose request waits for its reply: half-closed (remote)."""
+    client = Client()
+    client.get(stream_id)
+    return client
+
+
+def closed(stream_id: int = 1) -> Client:
+    """A client whose exchange is over."""
+    client = requested(stream_id)
+    client.engine.send_response(stream_id, 200, (), b"")
+    client.frames()
+    return client
+
+
+def uploading(fields: Fields = POST) -> Client:
+    client = Client()
+    client.send(headers(1, fields, END_HEADERS))
+    return client
