@@ -84,7 +84,7 @@ class Answers:
     def _respond(self, exchange: Exchange, request: QHttpServerRequest, response: QHttpServerResponse) -> None:
         pending = self._run_after(request, response)
         if not pending:
-            exchange.send(response._status, response._headers, response._data)
+            _send(exchange, response)
             return
         self._watch(exchange, _await_all(pending), lambda _: _send(exchange, response))
 
@@ -179,6 +179,9 @@ class Answers:
 
 
 def _send(exchange: Exchange, response: QHttpServerResponse) -> None:
+    if response._status < 200:  # swapped in by an after-request handler; RFC 9110 15.2
+        _log.warning(_log.SERVER, f"{exchange.label}: status {response._status} cannot be final; answering 500")
+        response = QHttpServerResponse(500)
     exchange.send(response._status, response._headers, response._data)
 
 

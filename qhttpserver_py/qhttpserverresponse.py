@@ -183,11 +183,16 @@ def _mime_type(value: object) -> bytes:
 def _body(value: object) -> bytes:
     if value is None:
         return b""
-    return value.encode() if isinstance(value, str) else _octets(value)
+    return _utf8(value) if isinstance(value, str) else _octets(value)
+
+
+def _utf8(text: str) -> bytes:
+    """Encode as QString does on its way from Python: no byte order mark in front, no lone surrogates."""
+    return text.removeprefix("\ufeff").encode("utf-8", "ignore")
 
 
 def _text(value: str) -> _Content:
-    data = value.encode()
+    data = _utf8(value)
     return type_fields(sniff(data)), data
 
 

@@ -30,7 +30,8 @@ EMPTY = b"application/x-empty"
     ("arguments", "expected"),
     [
         (("é",), typed(TEXT, "é".encode())),
-        (("\ufeffab",), typed(TEXT, b"\xef\xbb\xbfab")),
+        (("\ufeffab",), typed(TEXT, b"ab")),
+        (("a\ud800b",), typed(TEXT, b"ab")),
         ((b"x",), typed(TEXT, b"x")),
         ((bytearray(b"x"),), typed(TEXT, b"x")),
         ((memoryview(b"xyz")[::2],), typed(TEXT, b"xz")),
@@ -134,11 +135,6 @@ def test_a_code_that_is_no_status_is_refused(code):
 def test_header_injection_is_refused(mime):
     with pytest.raises(ValueError, match="control character"):
         QHttpServerResponse(mime, b"x")
-
-
-def test_text_without_utf8_is_refused():
-    with pytest.raises(UnicodeEncodeError):
-        QHttpServerResponse("\ud800")
 
 
 def test_status_codes_outside_the_enumeration_read_back_as_int():
