@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import QFileDevice, QIODevice, QProcess, QTimer
+from PySide6.QtCore import QFileDevice, QIODevice, QProcess, QSocketNotifier, QTimer
 from PySide6.QtNetwork import QAbstractSocket, QLocalSocket, QNetworkReply
 from shiboken6 import isValid
 
@@ -22,7 +22,7 @@ PIECE = 131072
 """The most that is read from a device at a time, in bytes."""
 
 READ_BUFFER = 262144
-"""How much a socket may hold back for us, in bytes; without a bound it would take all the peer sends."""
+"""How much a socket or a process may hold for us, in bytes; without a bound it would take all there is."""
 
 GRACE_MS = 300
 """How long a device that gives no sign of more is waited for. Only where nothing tells its end."""
@@ -106,7 +106,7 @@ class SequentialSource:
     """Reads a pipe, a socket, a process or another device that gives data as it comes."""
 
     __slots__ = (
-        "__weakref__", "_calm", "_device", "_ended", "_error", "_failed", "_grace", "_knows_end",
+        "__weakref__", "_calm", "_device", "_ended", "_error", "_failed", "_grace", "_held", "_knows_end",
         "_on_ready", "_rest", "headers", "size",
     )  # fmt: skip
 
@@ -121,6 +121,7 @@ class SequentialSource:
         self._knows_end = _overrides_at_end(device)
         self._calm = _is_of_user(device)  # has not told of new data yet, so it may never do
         self._grace: QTimer | None = None
+        self._held: list[QSocketNotifier] = []
         self._on_ready: Callable[[], None] | None = None
         if isinstance(device, QAbstractSocket | QLocalSocket | QNetworkReply) and not device.readBufferSize():
             device.setReadBufferSize(READ_BUFFER)
@@ -132,6 +133,7 @@ class SequentialSource:
         device.aboutToClose.connect(self._on_about_to_close)
         device.destroyed.connect(self._on_destroyed)
         if isinstance(device, QProcess):
+            device.readyRead.connect(self._hold_back)
             device.errorOccurred.connect(self._on_ready_read)  # a program that cannot be started
         elif isinstance(device, QNetworkReply):
             device.finished.connect(self._on_finished)
@@ -147,6 +149,8 @@ class SequentialSource:
             return self._read_rest(limit)
         data = bytes(device.read(min(limit, PIECE)).data())
         if data:
+            if self._held and device.bytesAvailable() < READ_BUFFER:
+                self._let_go()
             if self._knows_end and device.atEnd():
                 self._ended = True
             elif self._calm:
@@ -179,6 +183,21 @@ class SequentialSource:
             self._grace.timeout.connect(self._on_finished)
         self._grace.start(GRACE_MS)
 
+    def _hold_back(self) -> None:
+        """Leave the output of a process in its pipe: QProcess has no bound on what it takes out."""
+        device = self._device
+        if device is not None and isValid(device) and device.bytesAvailable() >= READ_BUFFER and not self._held:
+            reading = QSocketNotifier.Type.Read
+            self._held = [each for each in device.findChildren(QSocketNotifier) if each.type() == reading]
+            for notifier in self._held:
+                notifier.setEnabled(False)
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, []
+        for notifier in held:
+            if isValid(notifier):
+                notifier.setEnabled(True)
+
     def _on_ready_read(self, *_: object) -> None:
         if self._calm:
             self._calm = False
@@ -210,6 +229,7 @@ class SequentialSource:
         device, self._device = self._device, None
         self._on_ready = None
         self._rest = b""
+        self._let_go()  # else a process would not be seen to end
         if self._grace is not None:
             self._grace.stop()
         if device is not None:

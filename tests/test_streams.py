@@ -736,6 +736,30 @@ def test_a_process_that_has_ended_gives_what_it_printed():
     assert Reader(make_source(device)).data.strip() == b"done"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_the_output_of_a_process_waits_in_its_pipe():
+    device = process("import sys; sys.stdout.write('x' * 20_000_000)")
+    source = make_source(device)
+    spin(lambda: source._held, 20)
+    loop = QEventLoop()
+    QTimer.singleShot(50, loop.quit)
+    loop.exec()
+    assert device.bytesAvailable() < 1_000_000
+    reader = Reader(source).wait(20)
+    assert reader.ended
+    assert len(reader.data) == 20_000_000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_a_process_that_is_held_back_is_killed_all_the_same(qtlog):
+    device = process("import sys; sys.stdout.write('x' * 20_000_000)")
+    source = make_source(device)
+    spin(lambda: source._held, 20)
+    source.close()
+    spin(lambda: not isValid(device))
+    assert not qtlog.records
+
+
 def test_a_process_that_crashes_breaks_the_stream():
     code = "import os, signal; print('one', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     reader = Reader(make_source(process(code))).wait(20)
