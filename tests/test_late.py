@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import multiprocessing
 import operator
 import ssl
+import subprocess
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -630,3 +634,135 @@ def test_nothing_is_left_of_many_late_requests(served):
     served.run(lambda client: [client.get("/").text for _ in range(100)])
     gc.collect()
     assert len(gc.get_objects()) - before < 400
+
+
+def test_listeners_that_are_killed_leave_nothing_behind(served):
+    job, gone = Job(), []
+
+    def handler():
+        stream = EventStream(ping=0.05)
+        stream.connect(job.progress)
+        weakref.finalize(stream, gone.append, True)
+        return stream
+
+    served.server.route("/", handler)
+    ticker = QTimer()
+    numbers = itertools.count()
+    ticker.timeout.connect(lambda: job.progress.emit(next(numbers)))
+    ticker.start(1)
+
+    def listen(pieces):
+        with served.client() as client, client.stream("GET", "/") as reply:
+            for _ in zip(range(pieces), reply.iter_raw(), strict=False):
+                pass
+
+    def work(_):
+        with ThreadPoolExecutor(10) as pool:
+            list(pool.map(listen, [1 + n % 7 for n in range(30)]))
+
+    listen_once = served.run(lambda _: listen(1))
+    assert listen_once is None
+    spin(lambda: (gc.collect(), len(gone) == 1)[1])
+    before = open_files()
+    served.run(work)
+    spin(lambda: (gc.collect(), len(gone) == 31)[1])
+    spin(lambda: open_files() <= before)
+    ticker.stop()
+
+
+def open_files():
+    return len(list(Path("/proc/self/fd").iterdir())) if sys.platform == "linux" else 0
+
+
+# ---- the loops of QtAsyncio and qasync, each in a process of its own
+
+PROGRAM = """
+import asyncio, contextvars, http.client, sys, threading
+from PySide6.QtCore import QCoreApplication, QTimer
+from PySide6.QtNetwork import QHostAddress, QTcpServer
+from qhttpserver_py import QHttpServer, QHttpServerResponder, _eventloop
+
+app = QCoreApplication([])
+main_loop = None
+ended = []
+
+async def plain():
+    await asyncio.sleep(0.01)
+    return "plain" if asyncio.get_running_loop() is main_loop else "wrong loop"
+
+async def thread():
+    return await asyncio.get_running_loop().run_in_executor(None, lambda: "thread")
+
+async def stream():
+    for n in range(3):
+        await asyncio.sleep(0.001)
+        yield str(n)
+
+async def late(responder: QHttpServerResponder):
+    await asyncio.sleep(0.001)
+    responder.write(b"late", b"text/plain")
+
+async def left():
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        ended.append(True)
+        raise
+
+def client(port):
+    for name in ("plain", "thread", "stream", "late"):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/" + name)
+        print(connection.getresponse().read().decode())
+        connection.close()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=0.1)
+    connection.request("GET", "/left")
+    try:
+        connection.getresponse()
+    except TimeoutError:
+        pass
+    connection.close()
+
+async def main():
+    global main_loop
+    main_loop = asyncio.get_running_loop()
+    server, tcp = QHttpServer(), QTcpServer()
+    tcp.listen(QHostAddress(QHostAddress.SpecialAddress.LocalHost), 0)
+    server.bind(tcp)
+    for handler in (plain, thread, stream, late, left):
+        server.route("/" + handler.__name__, handler)
+    worker = threading.Thread(target=client, args=(tcp.serverPort(),))
+    worker.start()
+    for _ in range(1000):
+        await asyncio.sleep(0.01)
+        if ended and not worker.is_alive():
+            break
+    worker.join()
+    print("cancelled" if ended else "not cancelled")
+    server.close()
+    assert not _eventloop._loops
+
+"""
+QASYNC = """
+import qasync
+with qasync.QEventLoop(app) as loop:
+    loop.run_until_complete(main())
+"""
+QTASYNCIO = """
+from PySide6 import QtAsyncio
+QtAsyncio.run(main(), keep_running=False)
+"""
+
+
+@pytest.mark.parametrize("run", [QASYNC, QTASYNCIO], ids=["qasync", "QtAsyncio"])
+def test_coroutine_handlers_use_a_loop_that_runs_already(run):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM + run],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["plain", "thread", "012", "late", "cancelled"], done.stderr
