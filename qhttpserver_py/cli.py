@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-from PySide6.QtCore import QLoggingCategory
+from PySide6.QtCore import QCoreApplication, QLoggingCategory, QTimer
 from PySide6.QtNetwork import QLocalServer, QTcpServer
 
 from . import __version__
@@ -24,6 +24,7 @@ from .qabstracthttpserver import QAbstractHttpServer
 _DEFAULT_HOST = "127.0.0.1"
 _DEFAULT_PORT = 8080
 _NEXT_PORTS = 100  # how many ports after the default one are tried
+_GRACE = 2000  # milliseconds that replies in flight get after Ctrl-C
 _LEVELS = ("debug", "info", "warning", "critical")
 _EPILOG = """\
 examples:
@@ -64,11 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"), help="PEM files; serves HTTPS and HTTP/2")
     parser.add_argument(
-        "--local", metavar="NAME", help="a local socket instead of a port (with --port: as well)"
+        "--local", metavar="NAME", help="a local socket, instead of a port unless one of the above is given"
     )
-    parser.add_argument(
-        "--log-level", choices=_LEVELS, help="least severe of the server's messages on stderr"
-    )
+    parser.add_argument("--log-level", choices=_LEVELS, help="least severe of the server's messages on stderr")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     parser.add_argument("--version", action="version", version=f"qhttpserver {__version__}")
     return parser
@@ -101,7 +100,7 @@ def _run(options: argparse.Namespace) -> int:
         _set_log_level(options.log_level)
     server, what = load(options.target)
     app = application()
-    with StopSignals(app.quit):
+    with StopSignals(lambda: _wind_down(server, app)):
         places = _bind(server, options)
         if not options.quiet and sys.stdout is not None:
             _say(f"Serving {what} at {' and '.join(places)} - Ctrl-C stops it.")
@@ -129,7 +128,7 @@ def _bind(server: QAbstractHttpServer, options: argparse.Namespace) -> list[str]
         local = listen_local(options.local)
         _adopt(server, local)
         places.append(local.fullServerName())
-    if options.local is None or options.port is not None:
+    if options.local is None or any((options.host, options.port is not None, options.tls)):
         tcp = _listen(options)
         _adopt(server, tcp)
         fallen_back = options.port is None and tcp.serverPort() != _DEFAULT_PORT
@@ -148,6 +147,15 @@ def _listen(options: argparse.Namespace) -> QTcpServer:
 def _adopt(server: QAbstractHttpServer, listener: QTcpServer | QLocalServer) -> None:
     if not server.bind(listener):
         raise CannotServeError("The server refused the socket it was given.")
+
+
+def _wind_down(server: QAbstractHttpServer, app: QCoreApplication) -> None:
+    """Stop listening at once, and leave when the replies in flight are done or have had their time."""
+    server.close(_GRACE)
+    looking = QTimer(server)
+    looking.timeout.connect(lambda: server._core.connections or app.quit())
+    looking.start(10)
+    QTimer.singleShot(_GRACE, app.quit)
 
 
 def _is_exposed(server: QAbstractHttpServer) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import signal
 import socket
@@ -46,10 +45,11 @@ def app_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.write_text(APP)
     (tmp_path / "broken.py").write_text("1 / 0\n")
     (tmp_path / "exits.py").write_text("raise SystemExit(3)\n")
+    (tmp_path / "stopped.py").write_text("raise KeyboardInterrupt\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield path
-    for name in ("myapp", "broken", "exits"):
+    for name in ("myapp", "broken", "exits", "stopped"):
         sys.modules.pop(name, None)
 
 
@@ -95,6 +95,10 @@ def test_refusals(capsys: pytest.CaptureFixture[str], app_file: Path, arguments:
     assert words in refusal(capsys, *arguments)
 
 
+def test_ctrl_c_while_the_program_is_loaded(app_file: Path) -> None:
+    assert main(["stopped:server"]) == 0
+
+
 def test_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
@@ -122,12 +126,25 @@ def test_certificates_that_do_not_fit(capsys: pytest.CaptureFixture[str], tmp_pa
     assert "holds no PEM private key" in refusal(capsys, ".", "--tls", one, one)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
-def test_a_certificate_nobody_may_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    path = tmp_path / "x.pem"
-    path.write_text("x")
-    path.chmod(0)
-    assert "cannot be read" in refusal(capsys, ".", "--tls", str(path), str(path))
+def test_a_certificate_nobody_may_read(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "x.pem").write_text("x")
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    path = str(tmp_path / "x.pem")
+    assert "cannot be read: Permission denied" in refusal(capsys, ".", "--tls", path, path)
+
+
+def test_tls(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    issued = trustme.CA().issue_cert("localhost")
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(chain)
+    issued.private_key_pem.write_to_path(key)
+    assert run(".", "--port", "0", "--tls", str(chain), str(key)) == 0
+    assert "https://127.0.0.1:" in capsys.readouterr().out
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,6 +175,17 @@ def test_it_says_where_it_serves(capsys: pytest.CaptureFixture[str], app_file: P
     assert run("--port", "0", "--quiet") == 0
     assert capsys.readouterr() == ("", "")
     assert run("--port", "0", code=3) == 3
+
+
+def test_a_local_socket_and_a_port(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    name = str(tmp_path / "s")
+    assert run(".", "--local", name, "--port", "0") == 0
+    assert re.search(re.escape(name) + r" and http://127\.0\.0\.1:\d+/", capsys.readouterr().out)
+
+
+def test_a_server_that_refuses_the_socket(capsys: pytest.CaptureFixture[str], app_file: Path) -> None:
+    app_file.write_text(APP + "class Wilful(QHttpServer):\n    def bind(self, server):\n        return False\n")
+    assert "refused" in refusal(capsys, "myapp.py:Wilful", "--port", "0")
 
 
 def test_it_warns_of_the_network(capsys: pytest.CaptureFixture[str], app_file: Path) -> None:

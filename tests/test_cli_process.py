@@ -29,6 +29,11 @@ def make():
     return server
 class holder:
     inner = server
+def slow(request, responder):
+    from PySide6.QtCore import QTimer
+    QTimer.singleShot(400, lambda: responder.write(b"late", b"text/plain"))
+    print("asked", flush=True)
+server.route("/slow", slow)
 """
 
 
@@ -109,6 +114,17 @@ def test_a_users_server(tmp_path: Path, target: str) -> None:
     with program(target, "--port", "0", cwd=tmp_path) as running:
         assert running.get("/who") == (200, b"ours")
         assert running.stop()[0] == 0
+
+
+def test_replies_in_flight_are_finished(tmp_path: Path) -> None:
+    (tmp_path / "myapp.py").write_text(APP)
+    with program("myapp:server", "--port", "0", cwd=tmp_path) as running:
+        with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=SECONDS)) as client:
+            client.request("GET", "/slow")
+            assert running.process.stdout.readline() == "asked\n"
+            running.process.send_signal(signal.SIGTERM)
+            assert client.getresponse().read() == b"late"
+        assert running.process.wait(SECONDS) == 0
 
 
 def test_tls(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import os
 import socket
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PySide6.QtCore import QByteArray, QFile, QIODevice, QResource
@@ -86,6 +88,32 @@ def test_a_file_that_vanishes_before_it_is_opened(files: StaticFiles, monkeypatc
 
     monkeypatch.setattr("qhttpserver_py._static_stores.os.open", gone)
     assert ask(files, "/a.txt").status == 404
+
+
+def test_a_file_that_shrinks_while_it_is_opened(files: StaticFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = SimpleNamespace(st_mode=stat.S_IFREG, st_mtime=0.0, st_mtime_ns=0, st_size=6)
+    monkeypatch.setattr("qhttpserver_py._static_stores.os.fstat", lambda _descriptor: info)
+    assert ask(files, "/a.txt").status == 404
+
+
+def test_a_file_that_vanishes_while_it_is_listed(files: StaticFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(SimpleNamespace):
+        def is_symlink(self) -> bool:
+            return False
+
+        def stat(self) -> None:
+            raise FileNotFoundError
+
+    monkeypatch.setattr("qhttpserver_py._static_stores.os.scandir", lambda _path: [Gone(name="gone.txt")])
+    assert b"gone.txt" not in ask(files, "/").body
+
+
+def test_a_directory_nobody_may_list(files: StaticFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_path: str) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("qhttpserver_py._static_stores.os.scandir", denied)
+    assert ask(files, "/").status == 200
 
 
 @needs_links
@@ -170,3 +198,9 @@ def test_a_file_in_qt_resources(registered: str) -> None:
     assert ask(files, "/hello.txt", if_none_match=first.headers["etag"]).status == 304
     assert ask(files, "/hello.txt", range="bytes=0-4").body == b"hello"
     assert "hello.txt" in ask(files, "/").body.decode()
+
+
+def test_a_resource_that_cannot_be_opened(registered: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = StaticFiles(registered)
+    monkeypatch.setattr(QFile, "open", lambda *_arguments: False)
+    assert ask(files, "/hello.txt").status == 404
