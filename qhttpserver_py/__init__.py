@@ -75,5 +75,5 @@ def install() -> ModuleType:
             "call install() first, at the top of the program"
         )
     sys.modules["PySide6.QtHttpServer"] = package
-    vars(PySide6)["QtHttpServer"] = package
+    setattr(PySide6, "QtHttpServer", package)  # noqa: B010 - the stubs do not know the attribute
     return package

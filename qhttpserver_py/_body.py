@@ -109,7 +109,8 @@ class BodyStream:
 
         def end() -> None:
             if not done.done():
-                if hasattr(device, "flush") and not device.flush():
+                flush = getattr(device, "flush", None)  # of files: a full disk may show only here
+                if flush is not None and not flush():
                     done.set_exception(OSError(f"cannot write the body: {device.errorString()}"))
                 else:
                     done.set_result(self._received)

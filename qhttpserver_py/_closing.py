@@ -79,7 +79,10 @@ class Closing:
     # ---- closing by ourselves
 
     def finish(self) -> None:
-        """Close once everything queued has left."""
+        """Close once everything queued has left; a reply cut short is made to look so."""
+        if getattr(self.engine, "aborted", False):
+            self.abort()
+            return
         self.closing = True
         self._cancel_all()
         socket = self.socket
@@ -119,6 +122,9 @@ class Closing:
         self._queue.clear()
         self.engine.close()
         self.flush()
+        # HTTP/1 waits for replies to what was queued, which now never come.
+        if not self.engine.interleaves and not self._busy and self.socket is not None and not self.closing:
+            self.finish()
 
     def drop(self) -> None:
         """Time is up: cut replies in flight, but not the one whose handler is closing the server now."""

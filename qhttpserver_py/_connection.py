@@ -40,6 +40,7 @@ _LOOP_NOTICED = 0.00002  # a turn longer than this (seconds) may have spun an ev
 # Reasons not to read, as bits.
 HELD_BY_QUEUE = 1  # requests wait for the reply in front of them
 HELD_BY_PEER = 2  # the peer does not read its replies
+HELD_BY_UPGRADE = 8  # a verifier takes its time; what comes now may be another protocol's
 HELD_BY_BODY = 4  # the handler does not keep up with the body it asked for piece by piece
 
 
@@ -218,6 +219,10 @@ class Connection(Closing):
         """The consumer of a streamed request body is behind (*on*), or has caught up."""
         self._hold(HELD_BY_BODY, on)
 
+    def hold_upgrade(self) -> None:
+        """Read no more until the upgrade is decided: what comes may not be HTTP."""
+        self._hold(HELD_BY_UPGRADE, True)
+
     # ---- one event
 
     def _dispatch(self, message: Message) -> None:
@@ -331,6 +336,7 @@ class Connection(Closing):
     def release(self) -> Any:
         """Let go of the socket for another protocol: none of our slots hears of it again."""
         socket, self.socket = self.socket, None
+        self._held = 0
         self.upgrading = True
         socket.readyRead.disconnect(self.on_ready_read)
         socket.disconnected.disconnect(self.on_disconnected)

@@ -113,6 +113,7 @@ class ServerCore:
     def shut_down(self) -> None:
         """The server is being deleted: its timer, sockets and replies go with it."""
         self._timer = None
+        self.limits.memo.clear()
         for connection in tuple(self.connections):
             connection.lose_socket()
         self.connections.clear()

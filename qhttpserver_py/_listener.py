@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtNetwork import QHostAddress, QLocalServer, QSslSocket, QTcpServer
+from PySide6.QtNetwork import QHostAddress, QLocalServer, QSslConfiguration, QSslSocket, QTcpServer
 
 from qhttpserver_py import _log
 from qhttpserver_py._admission import LOCAL, host_key
@@ -54,8 +55,9 @@ class Listener:
         kind: Kind | None = None
         scheme, ssl = "http", None
         if isinstance(socket, QSslSocket):
-            kind = from_alpn(bytes(socket.sslConfiguration().nextNegotiatedProtocol().data()))
-            scheme, ssl = "https", socket.sslConfiguration
+            configuration = socket.sslConfiguration()
+            kind = from_alpn(bytes(configuration.nextNegotiatedProtocol().data()))
+            scheme, ssl = "https", _constant(configuration)  # a kept request outlives the socket
         peer = Peer(address, socket.peerPort(), socket.localAddress(), socket.localPort(), scheme, ssl)
         self._admit(socket, host, host, peer, kind)
 
@@ -78,6 +80,10 @@ class Listener:
             connection.start(core.make_engine(kind) if kind is not None else None)
             if _log.HTTP1.isDebugEnabled():
                 _log.debug(_log.HTTP1, f"Connection from: {peer.remote_address.toString()}:{peer.remote_port}")
+
+
+def _constant(configuration: QSslConfiguration) -> Callable[[], QSslConfiguration]:
+    return lambda: configuration
 
 
 def _local_peer() -> Peer:

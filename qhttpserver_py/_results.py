@@ -15,7 +15,7 @@ from PySide6.QtCore import QByteArray, QJsonArray, QJsonDocument
 from PySide6.QtNetwork import QHttpHeaders
 
 from ._headers import pairs
-from ._mime import sniff
+from ._mime import sniff, type_fields
 from ._protocol.engine import Header
 from ._protocol.wire import check_header
 from ._statuscode import StatusCode
@@ -26,7 +26,6 @@ _Reply = tuple[tuple[Header, ...], bytes]
 _TEXT_KEPT = 512  # replies remembered
 _TEXT_LENGTH = 1024  # characters of the longest one
 _texts: dict[str, _Reply] = {}
-_types: dict[bytes, tuple[Header, ...]] = {}
 
 
 def text_reply(text: str) -> _Reply:
@@ -34,20 +33,12 @@ def text_reply(text: str) -> _Reply:
     reply = _texts.get(text)
     if reply is None:
         body = text.removeprefix("\ufeff").encode("utf-8", "ignore")  # as QString's conversion does
-        reply = (type_header(sniff(body)), body)
+        reply = (type_fields(sniff(body)), body)
         if len(text) <= _TEXT_LENGTH:
             if len(_texts) >= _TEXT_KEPT:
                 _texts.clear()
             _texts[text] = reply
     return reply
-
-
-def type_header(mime: bytes) -> tuple[Header, ...]:
-    """Return the one-field header of *mime*; the same object each time, so that it can be a cache key."""
-    header = _types.get(mime)
-    if header is None:
-        header = _types[mime] = ((b"content-type", mime),)
-    return header
 
 
 def immediate(result: object) -> QHttpServerResponse | None:

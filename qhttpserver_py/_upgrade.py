@@ -59,6 +59,8 @@ class PendingSockets:
         """Give the connection's socket to QWebSocketServer, with the request put back into it."""
         rest: bytes = connection.engine.unread()  # type: ignore[attr-defined]
         socket = connection.release()
+        # Frames that wait in Qt's buffer would be read by the QWebSocket before anybody listens to it.
+        rest += bytes(socket.readAll().data())
         handshake = Handshake(self, socket, rest)
         self._handshakes.add(handshake)
         handshake.run(message.raw, subprotocol)

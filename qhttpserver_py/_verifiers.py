@@ -139,6 +139,8 @@ class Verifiers:
                 cancel = watch(verdict, settled, self._core.post)
                 if cancel is not None:
                     exchange.when_canceled(cancel)
+                    if exchange.connection is not None:
+                        exchange.connection.hold_upgrade()
                     return
             if self._decide(verdict, exchange, request, responder):
                 return

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject
 from . import _log
 from ._answers import Answers
 from ._context import ContextBound
+from ._guards import Guards
 from ._protocol.engine import Message
 from ._results import text_reply
 from ._snake import with_snake_case
@@ -48,7 +49,7 @@ AfterHandler = Callable[[QHttpServerRequest, QHttpServerResponse], Any]
 
 
 @with_snake_case
-class QHttpServer(Answers, QAbstractHttpServer):
+class QHttpServer(Guards, Answers, QAbstractHttpServer):
     """Calls a handler for each request, chosen by path and method.
 
     Qt: QHttpServer.
@@ -69,6 +70,7 @@ class QHttpServer(Answers, QAbstractHttpServer):
         self._virtual = (
             cls.handleRequest is not QHttpServer.handleRequest or cls.missingHandler is not QHttpServer.missingHandler
         )
+        self._general = self._virtual
 
     # ---- registration
 
@@ -260,7 +262,7 @@ class QHttpServer(Answers, QAbstractHttpServer):
 
     def _dispatch(self, connection: Connection, message: Message) -> None:
         """Serve one request. The documented virtual methods are short-cut unless overridden."""
-        if self._virtual or message.websocket:
+        if self._general or message.websocket:
             super()._dispatch(connection, message)
             return
         found = self._lookup(message)
@@ -322,7 +324,7 @@ class QHttpServer(Answers, QAbstractHttpServer):
         return self._core.limits.body_size
 
 
-_KNOWN = frozenset(("GET", "PUT", "DELETE", "POST", "HEAD", "OPTIONS", "PATCH", "CONNECT"))
+_KNOWN = frozenset(("GET", "PUT", "DELETE", "POST", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE"))
 
 
 def _route_arguments(server: QHttpServer, pattern: object, args: tuple[Any, ...]) -> tuple[Method, QObject | None, Any]:

@@ -10,12 +10,15 @@ import json
 import re
 from collections.abc import Callable
 from enum import Flag
-from typing import Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from PySide6.QtCore import QByteArray, QUrl, QUrlQuery
 from PySide6.QtNetwork import QHostAddress, QHttpHeaders, QSslConfiguration
 
 from ._protocol.engine import Message
+
+if TYPE_CHECKING:
+    from ._body import BodyStream
 
 _BODY_WORTH_SHARING = 16384
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
@@ -92,7 +95,7 @@ class QHttpServerRequest:
     _query: QUrlQuery
     _url: QUrl
     _attributes: dict[str, object]
-    _stream: object
+    _stream: BodyStream
 
     def __init__(self, other: QHttpServerRequest | None = None, /) -> None:
         """Make an empty request, or a copy of *other* that shares its contents.
@@ -240,6 +243,19 @@ class QHttpServerRequest:
         """
         ssl = self._peer.ssl
         return QSslConfiguration() if ssl is None else ssl()
+
+    def stream(self) -> BodyStream:
+        """Return the body as it arrives, in a handler of a route made with ``stream=True``.
+
+        Raises:
+            RuntimeError: the route did not ask for it; ``body()`` has the whole body.
+
+        Not in Qt.
+        """
+        stream: BodyStream | None = getattr(self, "_stream", None)
+        if stream is None:
+            raise RuntimeError("this request's body is not streamed; register the route with stream=True")
+        return stream
 
     def swap(self, other: QHttpServerRequest, /) -> None:
         """Exchange contents with *other*.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from PySide6.QtCore import QByteArray, QIODevice, QJsonDocument
 from PySide6.QtNetwork import QHttpHeaders
 
-from . import _json, _log
+from . import _json, _log, _statuscode
 from ._headers import pairs
 from ._protocol.engine import Header
 from ._protocol.reply import CANCELED, DONE
@@ -67,7 +67,7 @@ class QHttpServerResponder:
 
     _exchange: Exchange
 
-    StatusCode = StatusCode
+    StatusCode: TypeAlias = _statuscode.StatusCode
 
     def __init__(self, *_args: object) -> None:
         raise NotImplementedError(

@@ -56,10 +56,12 @@ class Http1Receiver:
         "should_close",
     )
 
+    body_limit: Callable[[Message], int]
+
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._memo = limits.memo
-        self.body_limit: Callable[[Message], int] = lambda message: limits.body_size
+        self.body_limit = lambda _message: limits.body_size
         self.should_close = False
         self.linger = False
         self.partial = 0
