@@ -69,7 +69,6 @@ def _file(tmp_path: pathlib.Path) -> pathlib.Path:
         (iter([b"one", "two"]), 200, "text/plain", b"onetwo"),
         ((str(i) for i in range(3)), 200, "text/plain", b"012"),
     ],
-    ids=repr,
 )
 def test_results(result: Any, status: int, mime: str, body: bytes) -> None:
     server = QHttpServer()
