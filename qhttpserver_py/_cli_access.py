@@ -8,7 +8,7 @@ from typing import TextIO
 from .qhttpserverrequest import QHttpServerRequest
 
 _VERSIONS = {10: "HTTP/1.0", 11: "HTTP/1.1", 20: "HTTP/2"}
-_UNSAFE = {code: f"\\x{code:02x}" for code in (*range(32), 34, *range(127, 160))} | {92: "\\\\"}
+_UNSAFE = {code: f"\\x{code:02x}" for code in (*range(32), 34, *range(127, 256))} | {92: "\\\\"}
 
 
 class AccessLog:
@@ -47,5 +47,5 @@ def request_line(request: QHttpServerRequest) -> str:
 
 
 def printable(target: bytes) -> str:
-    """Return *target* as text, with everything escaped that could start a line or steer a terminal."""
+    """Return *target* as text, with everything escaped that could end a line, steer a terminal or not be encoded."""
     return target.decode("latin-1").translate(_UNSAFE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from email.utils import formatdate, mktime_tz, parsedate_tz
+from functools import lru_cache
 from typing import NamedTuple
 
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
@@ -38,7 +39,8 @@ def field(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> str | None:
     return b", ".join(values).decode("latin-1") if values else None
 
 
-def http_date(seconds: float) -> str:
+@lru_cache(maxsize=256)
+def http_date(seconds: int) -> str:
     """Return *seconds* since the epoch as an IMF-fixdate (RFC 9110 5.6.7)."""
     return formatdate(seconds, usegmt=True)
 

@@ -250,7 +250,7 @@ def request(method: str = "GET", target: str = "/", version: int = 11) -> QHttpS
         (request(), '"GET / HTTP/1.1" 200 5 1.5ms'),
         (request("POST", "/a?b", 20), '"POST /a?b HTTP/2" 200 5 1.5ms'),
         # Nothing of a peer's can start a line of its own or steer a terminal.
-        (request(target='/"\n\x1b[31m\x9b\\'), r'"GET /\x22\x0a\x1b[31m\x9b\\ HTTP/1.1" 200 5 1.5ms'),
+        (request(target='/"\n\x1b[31m\x9bü\\'), r'"GET /\x22\x0a\x1b[31m\x9b\xfc\\ HTTP/1.1" 200 5 1.5ms'),
     ],
 )
 def test_access_log(asked: QHttpServerRequest, expected: str) -> None:
