@@ -43,6 +43,38 @@ _KNOWN_SETTINGS = frozenset(int(code) for code in SettingCodes)
 class Control:
     """Streams, windows, budgets; and every frame but HEADERS, CONTINUATION and DATA."""
 
+    __slots__ = (
+        "_asked",
+        "_batch",
+        "_block",
+        "_chatter",
+        "_closing",
+        "_events",
+        "_fed",
+        "_greeted",
+        "_heads",
+        "_history",
+        "_largest_block",
+        "_limits",
+        "_lingering",
+        "_max_streams",
+        "_outbox",
+        "_peer_takes",
+        "_reader",
+        "_resets",
+        "_special",
+        "_stream_floor",
+        "_stream_window",
+        "_streams",
+        "_uploads",
+        "_window",
+        "_window_goal",
+        "body_limit",
+        "linger",
+        "partial",
+        "should_close",
+    )
+
     body_limit: Callable[[Message], int]
     should_close: bool
     linger: bool
@@ -74,7 +106,7 @@ class Control:
         self._special = True  # the next frame must be of a certain type
         self._greeted = False  # the client's first SETTINGS came
         self._closing = False
-        self._peer_settings = Settings(client=True)
+        self._peer_takes = -1  # the largest header list, as its settings count it, or -1
         self._window = DEFAULT_WINDOW  # bytes the peer may send on all streams together
         self._window_goal = DEFAULT_WINDOW
         self._stream_window = DEFAULT_WINDOW
@@ -206,19 +238,19 @@ class Control:
 
     def _apply_setting(self, code: SettingCodes, value: int) -> None:
         """One after the other, as RFC 9113 6.5.3 wants."""
-        settings = self._peer_settings
         try:
-            settings[code] = value
+            Settings(initial_values={code: value})  # h2 knows what is legal
         except InvalidSettingsValueError as error:
             fault_code = ErrorCodes(error.error_code)
             raise ConnectionFault(fault_code, f"an illegal value for {code.name}") from None
-        settings.acknowledge()
         if code == SettingCodes.INITIAL_WINDOW_SIZE:
             self._move_windows(value)
         elif code == SettingCodes.MAX_FRAME_SIZE:
             self._outbox.frame_size = value
         elif code == SettingCodes.HEADER_TABLE_SIZE:
             self._outbox.encoder.resize(value)
+        elif code == SettingCodes.MAX_HEADER_LIST_SIZE:
+            self._peer_takes = value
 
     def _move_windows(self, initial: int) -> None:
         """RFC 9113 6.9.2: the change applies to open streams too, and may make windows negative."""

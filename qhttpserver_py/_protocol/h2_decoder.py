@@ -7,8 +7,6 @@ refused alone; one that grows beyond all reason ends the connection.
 
 from __future__ import annotations
 
-from collections import deque
-
 from h2.errors import ErrorCodes
 from hpack.exceptions import HPACKDecodingError
 from hpack.huffman_table import decode_huffman
@@ -37,7 +35,7 @@ class HeaderDecoder:
     def __init__(self, largest: int) -> None:
         self.largest = largest  # bytes of a decoded list, overhead included, before we hang up
         self.changes = 0  # counts up whenever a block would mean something else than before
-        self._entries: deque[Header] = deque()
+        self._entries: list[Header] = []
         self._size = 0
         self._max_size = TABLE_SIZE
 
@@ -91,7 +89,7 @@ class HeaderDecoder:
 
     def _add(self, field: Header) -> None:
         self.changes += 1
-        self._entries.appendleft(field)
+        self._entries.insert(0, field)
         self._size += len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
         self._evict()
 

@@ -36,6 +36,8 @@ _MERGE = 8192
 class Receiving(Control):
     """Turns a client's frames into events."""
 
+    __slots__ = ()
+
     def _receive(self, data: bytes) -> bool:
         """Handle the frames that *data* completes, if any; raise ConnectionFault for what ends it all."""
         frames = self._reader.feed(data)

@@ -64,12 +64,13 @@ class Http2Settings:
 class Http2Engine(Receiving):
     """One HTTP/2 connection, from its preface to its GOAWAY."""
 
-    interleaves = True
+    __slots__ = ("_dead", "_handed_out", "interleaves")
 
     def __init__(self, limits: Limits, settings: Http2Settings, clock: Callable[[], float] = monotonic) -> None:
         largest = max(MIN_LARGEST_LIST, 4 * limits.header_size)
         outbox = Outbox(HeaderEncoder(settings.huffman))
         super().__init__(limits, outbox, FrameReader(settings.max_frame_size), HeadReader(largest), clock)
+        self.interleaves = True
         self.should_close = False
         self.linger = False
         self.body_limit = self._default_body_limit
@@ -215,13 +216,15 @@ class Http2Engine(Receiving):
         """Return the rendered head; None where a plain 500 took its place."""
         if stream.reply is not None:
             raise RuntimeError("the reply was already begun")
-        most = self._peer_settings.max_header_list_size
         # An interim reply cannot end a stream (RFC 9113 8.1); and a head beyond what the client
         # announced to take makes many close the connection.
-        if not 200 <= status <= 999 or (most is not None and list_size(headers) > most and headers != _EMPTY_TYPE):
+        if not 200 <= status <= 999 or (self._peer_takes >= 0 and self._is_too_large(headers)):
             self.send_response(stream.stream_id, 500, _EMPTY_TYPE, b"")
             return None
         return self._outbox.encoder.head(status, tuple(headers))
+
+    def _is_too_large(self, headers: Headers) -> bool:
+        return list_size(headers) > self._peer_takes and headers is not _EMPTY_TYPE
 
     @staticmethod
     def _announced(status: int, head: ReplyHead, size: int) -> int:
