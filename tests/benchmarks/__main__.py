@@ -13,7 +13,7 @@ from .load import missing_tools
 from .measure import Bench, Table, probe_rounds, say
 from .probes import PROBES
 from .report import as_json, markdown, versions
-from .servers import SERVERS, Setup
+from .servers import SERVERS, Setup, absent_modules
 from .svg import picture
 from .targets import judge
 from .work import WORK
@@ -55,6 +55,15 @@ def processors(pin: bool) -> tuple[int | None, int | None]:
     return (available[0], available[1]) if pin and len(available) > 1 else (None, None)
 
 
+def present(servers: list[str], setup: Setup) -> list[str]:
+    """Those of *servers* that can be run; what the others lack is said."""
+    absent = {name: absent_modules(SERVERS[name], setup) for name in servers}
+    for name, modules in absent.items():
+        if modules:
+            say(f"{name} is left out: {', '.join(modules)} not installed for {setup.python}")
+    return [name for name in servers if not absent[name]]
+
+
 def measure(options: argparse.Namespace, directory: Path) -> Table:
     certificate, key = write_certificate(directory)
     server_cpu, load_cpu = processors(not options.no_pin)
@@ -64,9 +73,10 @@ def measure(options: argparse.Namespace, directory: Path) -> Table:
     absent = missing_tools({work.load.tool for work in works})
     if absent:
         raise SystemExit("\n".join(absent))
-    table = probe_rounds(probes, options.servers, options.rounds, setup)
+    servers = present(options.servers, setup)
+    table = probe_rounds(probes, servers, options.rounds, setup)
     with Bench(setup, load_cpu) as bench:
-        return bench.rounds(works, options.servers, options.rounds, options.seconds) | table
+        return bench.rounds(works, servers, options.rounds, options.seconds) | table
 
 
 def write(options: argparse.Namespace, table: Table) -> None:

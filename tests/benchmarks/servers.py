@@ -25,6 +25,7 @@ class Server:
     kinds: tuple[str, ...]
     module: str
     arguments: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 SERVERS = {
@@ -45,10 +46,18 @@ SERVERS = {
             ("http", "https", "h2"),
             "PySide6.QtHttpServer",
             ("--side", "wheel"),
+            ("PySide6.QtHttpServer",),
         ),
-        Server("uvicorn", "uvicorn (bare ASGI)", "uvicorn_app.py", ("http", "https"), "uvicorn"),
-        Server("aiohttp", "aiohttp", "aiohttp_app.py", ("http", "https"), "aiohttp.web"),
-        Server("hypercorn", "hypercorn", "hypercorn_app.py", ("h2",), "hypercorn"),
+        Server(
+            "uvicorn",
+            "uvicorn (bare ASGI)",
+            "uvicorn_app.py",
+            ("http", "https"),
+            "uvicorn",
+            needs=("uvicorn", "uvloop"),
+        ),
+        Server("aiohttp", "aiohttp", "aiohttp_app.py", ("http", "https"), "aiohttp.web", needs=("aiohttp",)),
+        Server("hypercorn", "hypercorn", "hypercorn_app.py", ("h2",), "hypercorn", needs=("hypercorn", "uvloop")),
         Server("floor", "bare QTcpServer", "floor_app.py", ("http",), "PySide6.QtNetwork"),
     )
 }
@@ -67,6 +76,20 @@ class Setup:
     def variables(self) -> dict[str, str]:
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         return {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": path, **self.environment}
+
+
+def absent_modules(server: Server, setup: Setup) -> list[str]:
+    """What the server needs and that interpreter has not."""
+    code = (
+        "import importlib.util, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    try: found = importlib.util.find_spec(name)\n"
+        "    except ImportError: found = None\n"
+        "    if found is None: print(name)\n"
+    )
+    command = [setup.python, "-c", code, *server.needs]
+    done = subprocess.run(command, capture_output=True, text=True, env=setup.variables(), check=True)
+    return done.stdout.split()
 
 
 class Running:
