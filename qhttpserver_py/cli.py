@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from PySide6.QtCore import QCoreApplication, QLoggingCategory, QTimer
 from PySide6.QtNetwork import QLocalServer, QTcpServer
+from shiboken6 import isValid
 
 from . import __version__
 from ._cli_access import AccessLog
@@ -108,7 +109,8 @@ def _run(options: argparse.Namespace) -> int:
                 _say("Every computer that can reach this one can use it.")
             server._observers.append(AccessLog(sys.stdout))
         code = app.exec()
-    server.close()
+    if isValid(server):  # the user's program may have deleted it on the way out
+        server.close()
     return code
 
 

@@ -188,6 +188,17 @@ def test_a_server_that_refuses_the_socket(capsys: pytest.CaptureFixture[str], ap
     assert "refused" in refusal(capsys, "myapp.py:Wilful", "--port", "0")
 
 
+def test_a_server_that_is_gone_at_the_end(app_file: Path) -> None:
+    app_file.write_text(
+        APP + "def short_lived():\n"
+        "    from PySide6.QtCore import QTimer\n"
+        "    from shiboken6 import delete\n"
+        "    QTimer.singleShot(0, lambda: delete(server))\n"
+        "    return server\n"
+    )
+    assert run("myapp.py:short_lived", "--port", "0", "--quiet") == 0
+
+
 def test_it_warns_of_the_network(capsys: pytest.CaptureFixture[str], app_file: Path) -> None:
     assert run("myapp:make", "--port", "0", "--host", "0.0.0.0") == 0
     assert "Every computer" in capsys.readouterr().out
