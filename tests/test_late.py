@@ -443,7 +443,7 @@ def _process():
 
 
 STREAMS = [
-    (_buffer, b"0123456789", 10),
+    (lambda: _buffer(b"0123456789"), b"0123456789", 10),
     (lambda: _buffer(position=4), b"456789", 6),
     (lambda: _buffer(b""), b"", 0),
     (lambda: iter(["a", b"b"]), b"ab", None),
