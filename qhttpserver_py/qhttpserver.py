@@ -12,6 +12,7 @@ from ._answers import Answers
 from ._context import ContextBound
 from ._guards import Guards
 from ._protocol.engine import Message
+from ._registration import check_callable, check_context, missing_call, route_arguments
 from ._results import text_reply
 from ._snake import with_snake_case
 from .qabstracthttpserver import QAbstractHttpServer
@@ -137,7 +138,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         Qt: QHttpServer::route.
         """
         self._check_thread("route")
-        method, context, callback = _route_arguments(self, pathPattern, args)
+        method, context, callback = route_arguments(self, pathPattern, args)
 
         def register(function: Any) -> Any:
             rule = self._router._add_view(pathPattern, method, context, function, Rule)
@@ -176,10 +177,10 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         Qt: QHttpServer::addAfterRequestHandler.
         """
         self._check_thread("addAfterRequestHandler")
-        _check_context(context, "addAfterRequestHandler")
+        check_context(context, "addAfterRequestHandler")
 
         def add(function: Any) -> Any:
-            _check_callable(function, "addAfterRequestHandler")
+            check_callable(function, "addAfterRequestHandler")
             self._after = [*self._after, ContextBound(context, function, self._drop_after)]
             return function
 
@@ -208,11 +209,11 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         if context is None:
             self._missing = None
             return None
-        _check_context(context, "setMissingHandler")
+        check_context(context, "setMissingHandler")
 
         def put(function: Any) -> Any:
-            _check_callable(function, "setMissingHandler")
-            self._missing = ContextBound(context, _missing_call(function), self._drop_missing)
+            check_callable(function, "setMissingHandler")
+            self._missing = ContextBound(context, missing_call(function), self._drop_missing)
             return function
 
         return put if slot is None else put(slot) and None
@@ -271,14 +272,17 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
             return
         rule, captures = found
         binding = rule._binding
-        if binding is None or binding.wants_responder or rule.streaming:
+        if binding is None:
             super()._dispatch(connection, message)
             return
         request = QHttpServerRequest._make(message, connection.peer)
+        if binding.wants_responder or rule.streaming:
+            self._dispatch_open(connection, message, request, found)
+            return
         try:
             result = binding.call(captures, request, None)
         except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
-            self._core.report(error)
+            self._core.report(error, rule.label)
             result = QHttpServerResponse(500)
         if type(result) is str and not self._after and not self._observers:
             headers, body = text_reply(result)
@@ -286,11 +290,39 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         else:
             self.answer(connection, message, request, result, rule.label)
 
+    def _dispatch_open(
+        self,
+        connection: Connection,
+        message: Message,
+        request: QHttpServerRequest,
+        found: tuple[QHttpServerRouterRule, tuple[Any, ...]],
+    ) -> None:
+        """Serve a request whose handler has the responder, or its body as it arrives."""
+        rule, captures = found
+        binding = rule._binding
+        assert binding is not None
+        exchange = self._open(connection, message, request, rule.label)
+        responder = QHttpServerResponder._make(exchange) if binding.wants_responder else None
+        try:
+            if rule.streaming:
+                self._give_stream(exchange, request, message)
+            result = binding.call(captures, request, responder)
+        except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
+            self._core.report(error, rule.label)
+            exchange.fail()
+            return
+        if responder is None:
+            self.finish(exchange, request, result)
+        elif result is not None:
+            self.await_handler(exchange, request, result)
+
     def _prepare(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
         """Give the request its body stream where its rule asked for one."""
         found = self._lookup(message) if self._body_rules and not self._virtual else None
-        if found is None or not found[0].streaming:
-            return
+        if found is not None and found[0].streaming:
+            self._give_stream(exchange, request, message)
+
+    def _give_stream(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
         from ._body import BodyStream  # loaded by the first streamed body
 
         length = dict(message.headers).get(b"content-length")
@@ -325,37 +357,3 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
 
 
 _KNOWN = frozenset(("GET", "PUT", "DELETE", "POST", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE"))
-
-
-def _route_arguments(server: QHttpServer, pattern: object, args: tuple[Any, ...]) -> tuple[Method, QObject | None, Any]:
-    """Sort the positional arguments of ``route()`` after the pattern into method, context, callback."""
-    if not isinstance(pattern, str):
-        raise TypeError(f"route(): the path pattern is a str, not {type(pattern).__name__}")
-    rest = list(args)
-    method = rest.pop(0) if rest and isinstance(rest[0], Method) else Method.AnyKnown
-    context: QObject | None = server
-    if rest and (rest[0] is None or isinstance(rest[0], QObject)) and (len(rest) == 2 or not callable(rest[0])):
-        context = rest.pop(0)
-    callback = rest.pop(0) if rest else None
-    if rest or (callback is not None and not callable(callback)):
-        given = ", ".join(type(value).__name__ for value in args)
-        raise TypeError(f"route(pathPattern[, method][, context], callback) does not take (str, {given})")
-    return method, context, callback
-
-
-def _missing_call(function: Callable[..., Any]) -> Callable[..., Any]:
-    from ._binding import takes_one
-
-    if takes_one(function):
-        return lambda request, _responder: function(request)
-    return function
-
-
-def _check_context(context: object, name: str) -> None:
-    if not isinstance(context, QObject):
-        raise TypeError(f"{name}(context, callback): context is a QObject, not {type(context).__name__}")
-
-
-def _check_callable(function: object, name: str) -> None:
-    if not callable(function):
-        raise TypeError(f"{name}(context, callback): {type(function).__name__} cannot be called")

@@ -1,0 +1,46 @@
+"""Sorts and checks what the registering methods of QHttpServer are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QObject
+
+from ._binding import takes_one
+from .qhttpserverrequest import Method
+
+
+def route_arguments(server: QObject, pattern: object, args: tuple[Any, ...]) -> tuple[Method, QObject | None, Any]:
+    """Sort the positional arguments of ``route()`` after the pattern into method, context, callback."""
+    if not isinstance(pattern, str):
+        raise TypeError(f"route(): the path pattern is a str, not {type(pattern).__name__}")
+    rest = list(args)
+    method = rest.pop(0) if rest and isinstance(rest[0], Method) else Method.AnyKnown
+    context: QObject | None = server
+    if rest and (rest[0] is None or isinstance(rest[0], QObject)) and (len(rest) == 2 or not callable(rest[0])):
+        context = rest.pop(0)
+    callback = rest.pop(0) if rest else None
+    if rest or (callback is not None and not callable(callback)):
+        given = ", ".join(type(value).__name__ for value in args)
+        raise TypeError(f"route(pathPattern[, method][, context], callback) does not take (str, {given})")
+    return method, context, callback
+
+
+def missing_call(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *function* as a callable of request and responder."""
+    if takes_one(function):
+        return lambda request, _responder: function(request)
+    return function
+
+
+def check_context(context: object, name: str) -> None:
+    """Raise TypeError, naming the method called, unless *context* is a QObject."""
+    if not isinstance(context, QObject):
+        raise TypeError(f"{name}(context, callback): context is a QObject, not {type(context).__name__}")
+
+
+def check_callable(function: object, name: str) -> None:
+    """Raise TypeError, naming the method called, unless *function* can be called."""
+    if not callable(function):
+        raise TypeError(f"{name}(context, callback): {type(function).__name__} cannot be called")
