@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qhttpserver_py import _log
+from qhttpserver_py._headers import with_fields
 from qhttpserver_py._protocol.engine import Header, Headers, Message
 from qhttpserver_py._protocol.reply import CANCELED, DONE, STREAMING, WAITING, ReplyState, advance
 from qhttpserver_py._pump import Pump, with_source_fields
@@ -40,6 +41,7 @@ class Exchange:
         "announced",
         "body",
         "connection",
+        "fields",
         "label",
         "message",
         "on_reply",
@@ -54,6 +56,7 @@ class Exchange:
         self.label = label
         self.state: ReplyState = WAITING
         self.announced: frozenset[bytes] = frozenset()
+        self.fields: Headers = ()  # added to whatever reply is sent
         self.on_reply: Callable[[int, int], None] | None = None
         self.body: BodyStream | None = None
         self._pump: Pump | None = None
@@ -216,6 +219,8 @@ class Exchange:
     def _send(self, status: int, headers: Headers, body: bytes) -> None:
         connection = self.connection
         if connection is not None:
+            if self.fields:
+                headers = with_fields(headers, self.fields)
             connection.engine.send_response(self.stream_id, status, headers, body)
             self._complete(status, len(body))
 
@@ -224,6 +229,8 @@ class Exchange:
         if connection is None:
             return
         self._status, self._sent = status, 0
+        if self.fields:
+            headers = with_fields(headers, self.fields)
         connection.engine.send_headers(self.stream_id, status, headers, length)
         connection.flush_unless_dispatching(self.stream_id)
 
@@ -285,7 +292,9 @@ class Exchange:
             return
         if self.message.method == "HEAD":  # RFC 9110 9.3.2: the head of the reply, and no body
             length = source.size
-            fields = with_source_fields(headers, source)
+            fields: Headers = with_source_fields(headers, source)
+            if self.fields:
+                fields = with_fields(fields, self.fields)
             source.close()
             connection.engine.send_headers(self.stream_id, status, fields, length)
             connection.engine.end_stream(self.stream_id)

@@ -15,3 +15,9 @@ def pairs(headers: QHttpHeaders) -> list[Header]:
 def qt_headers(fields: Headers) -> QHttpHeaders:
     """Return a new QHttpHeaders with *fields* in order."""
     return QHttpHeaders.fromListOfPairs(list(fields))  # type: ignore[arg-type] # bytes convert
+
+
+def with_fields(headers: Headers, added: Headers) -> list[Header]:
+    """Return *headers* and those of *added* whose names they lack; ``vary`` is a list, and grows."""
+    named = {name for name, _ in headers}
+    return [*headers, *(field for field in added if field[0] == b"vary" or field[0] not in named)]

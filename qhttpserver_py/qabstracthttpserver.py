@@ -248,7 +248,12 @@ class QAbstractHttpServer(Verifiers, QObject):
         exchange = self._open(connection, message, request, self._label(message))
         responder = QHttpServerResponder._make(exchange)
         self._prepare(exchange, request, message)
-        if message.websocket:
+        if self._admit(exchange, request, responder):
+            self._serve(exchange, request, responder)
+
+    def _serve(self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
+        """Run the user code that answers."""
+        if exchange.message.websocket:
             self._upgrade(exchange, request, responder)
             return
         try:
@@ -260,6 +265,15 @@ class QAbstractHttpServer(Verifiers, QObject):
 
     def _prepare(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
         """Before user code sees the request."""
+
+    def _admit(
+        self,
+        exchange: Exchange,  # noqa: ARG002 - for overrides
+        request: QHttpServerRequest,  # noqa: ARG002
+        responder: QHttpServerResponder,  # noqa: ARG002
+    ) -> bool:
+        """Return whether the request may go on; where not, it is seen to."""
+        return True
 
     def _open(self, connection: Connection, message: Message, request: QHttpServerRequest, label: str) -> Exchange:
         exchange = connection.open_exchange(message, label)

@@ -1,0 +1,112 @@
+"""The part of QHttpServer that asks before-request handlers whether a request may go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject
+
+from ._context import ContextBound
+from ._snake import with_snake_case
+
+if TYPE_CHECKING:
+    from ._core import ServerCore
+    from ._exchange import Exchange
+    from .qhttpserverrequest import QHttpServerRequest
+    from .qhttpserverresponder import QHttpServerResponder
+
+BeforeHandler = Callable[["QHttpServerRequest"], Any]
+Guard = Callable[["QHttpServerRequest", "Exchange"], Any]
+"""A before-request handler of our own, which may also give the exchange fields for whatever reply follows."""
+
+
+@with_snake_case
+class Guards:
+    """Before-request handlers. They see every request: routed or not, upgrades and streamed bodies too."""
+
+    _guards: Sequence[ContextBound] = ()
+    _general = False  # every request takes the general way, through an exchange
+    _core: ServerCore
+
+    if TYPE_CHECKING:  # of QHttpServer's other bases
+
+        def _check_thread(self, name: str) -> None: ...
+        def finish(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None: ...
+        def _watch(self, exchange: Exchange, result: object, done: Any) -> bool: ...
+        def _serve(self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder) -> None: ...
+
+    def addBeforeRequestHandler(self, context: QObject, callback: BeforeHandler | None = None, /) -> Any:
+        """Call ``callback(request)`` before anything else sees a request, until *context* dies.
+
+        None lets the request go on; any other result a handler may return answers it instead, and
+        so does an exception, with 500. A future or coroutine of either is waited for. Handlers run in
+        the order they were added, for every request: where no rule matches, for WebSocket handshakes
+        and, once the head is there, for bodies that are streamed. Without *callback* a decorator.
+
+        Raises:
+            TypeError: *context* is no QObject, or *callback* cannot be called.
+            RuntimeError: called from another thread than the server's.
+
+        Not in Qt.
+        """
+        self._check_thread("addBeforeRequestHandler")
+        if not isinstance(context, QObject):
+            raise TypeError(f"addBeforeRequestHandler(): context is a QObject, not {type(context).__name__}")
+
+        def add(function: Any) -> Any:
+            if not callable(function):
+                raise TypeError(f"addBeforeRequestHandler(): {type(function).__name__} cannot be called")
+            self._add_guard(context, lambda request, _exchange: function(request))
+            return function
+
+        return add if callback is None else add(callback) and None
+
+    def _add_guard(self, context: QObject, guard: Guard, *, first: bool = False) -> None:
+        bound = ContextBound(context, guard, self._drop_guard)
+        self._guards = [bound, *self._guards] if first else [*self._guards, bound]
+        self._general = True
+
+    def _drop_guard(self, bound: ContextBound) -> None:
+        # _general stays: a server that had a guard does not gain from the short way much later.
+        self._guards = [kept for kept in self._guards if kept is not bound]
+
+    def _admit(self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder) -> bool:
+        """Whether the request may go on now; where not, it is answered, or goes on by itself later."""
+        return self._ask_guards(list(self._guards), exchange, request, responder)
+
+    def _ask_guards(
+        self,
+        guards: list[ContextBound],
+        exchange: Exchange,
+        request: QHttpServerRequest,
+        responder: QHttpServerResponder,
+    ) -> bool:
+        while guards:
+            guard = guards.pop(0).callback
+            if guard is None:  # its context died
+                continue
+            try:
+                result = guard(request, exchange)
+            except Exception as error:  # noqa: BLE001 - user code: what cannot say yes has not said it
+                self._core.report(error, exchange.label)
+                result = 500
+            if result is None:
+                continue
+
+            def settled(value: object) -> None:
+                if value is not None:
+                    self._turn_away(exchange, request, value)
+                elif self._ask_guards(guards, exchange, request, responder):
+                    self._serve(exchange, request, responder)
+
+            if not self._watch(exchange, result, settled):
+                self._turn_away(exchange, request, result)
+            return False
+        return not exchange.state  # a handler that spun an event loop may have seen the peer leave
+
+    def _turn_away(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
+        connection = exchange.connection
+        if connection is not None and exchange.message.websocket:
+            connection.engine.resume()  # type: ignore[attr-defined]
+        self.finish(exchange, request, result)
