@@ -21,6 +21,8 @@ from ._cli_listen import CannotServeError, listen_local, listen_tcp, resolve, tl
 from ._cli_signals import StopSignals
 from ._cli_target import application, load
 from .qabstracthttpserver import QAbstractHttpServer
+from .qhttpserver import QHttpServer
+from .security import protect_unprotected
 
 _DEFAULT_HOST = "127.0.0.1"
 _DEFAULT_PORT = 8080
@@ -68,6 +70,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--local", metavar="NAME", help="a local socket, instead of a port unless one of the above is given"
     )
+    parser.add_argument(
+        "--allow-host",
+        metavar="HOST",
+        action="append",
+        help="a name that a loopback server is reached by besides localhost; '*' for any (repeatable)",
+    )
+    parser.add_argument(
+        "--allow-origin",
+        metavar="ORIGIN",
+        action="append",
+        help="a site whose pages may change things on a loopback server; '*' for any (repeatable)",
+    )
     parser.add_argument("--log-level", choices=_LEVELS, help="least severe of the server's messages on stderr")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     parser.add_argument("--version", action="version", version=f"qhttpserver {__version__}")
@@ -103,6 +117,7 @@ def _run(options: argparse.Namespace) -> int:
     app = application()
     with StopSignals(lambda: _wind_down(server, app)):
         places = _bind(server, options)
+        _protect(server, options)
         if not options.quiet and sys.stdout is not None:
             _say(f"Serving {what} at {' and '.join(places)} - Ctrl-C stops it.")
             if _is_exposed(server):
@@ -162,6 +177,16 @@ def _wind_down(server: QAbstractHttpServer, app: QCoreApplication) -> None:
 
 def _is_exposed(server: QAbstractHttpServer) -> bool:
     return not all(listener.serverAddress().isLoopback() for listener in server.servers())
+
+
+def _protect(server: QAbstractHttpServer, options: argparse.Namespace) -> None:
+    """Keep pages of other sites out where only this computer's user is meant: any page can reach localhost."""
+    if not isinstance(server, QHttpServer) or not server.servers() or _is_exposed(server):
+        return
+    try:
+        protect_unprotected(server, options.allow_host or (), options.allow_origin or ())
+    except ValueError as error:
+        raise CannotServeError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
 
 
 def _say(text: str) -> None:

@@ -95,6 +95,18 @@ def protect_localhost(server: QHttpServer, *, hosts: Iterable[str] = (), origins
     check_origin(server, origins)
 
 
+def protect_unprotected(server: QHttpServer, hosts: Iterable[str] = (), origins: Origins = ()) -> None:
+    """``protect_localhost()``, for a program that serves others' servers: what they switched on stays.
+
+    Not in Qt.
+    """
+    policy = _policy(server)
+    if policy.hosts is None:
+        policy.hosts = AllowedHosts(hosts, local=True)
+    if policy.origins is None:
+        policy.origins = AllowedOrigins(origins)
+
+
 def cors(
     server: QHttpServer,
     origins: Origins,
