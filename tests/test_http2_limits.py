@@ -148,3 +148,30 @@ def test_a_refusal_of_the_connection_says_goodbye() -> None:
     client.engine.refuse(Refusal(0, 408, "too slow"))
     assert client.frames()[-1].kind == GOAWAY
     assert client.engine.should_close
+
+
+def test_what_comes_between_a_refusal_and_its_answer_is_dropped() -> None:
+    client = Client(limits(body_size=10))
+    (event,) = client.send(headers(1, POST, OPEN), data(1, b"x" * 11), data(1, b"y" * 100, END_STREAM))
+    assert isinstance(event, Refusal)
+    client.engine.refuse(event)
+    client.frames()
+    assert (client.answers[1].status, client.answers[1].reset) == (413, None)
+    (event,) = client.send(headers(3, POST, OPEN), data(3, b"x" * 11, END_STREAM))
+    assert isinstance(event, Refusal)
+    (event,) = client.send(headers(5, POST, OPEN), data(5, b"x" * 11), headers(5, [(b"x", b"y")]))
+    assert isinstance(event, Refusal)
+    assert event.status == 413
+    assert client.engine.partial == 0
+
+
+def test_resets_are_remembered_in_bounds() -> None:
+    client = Client()
+    for stream_id in range(1, 1201, 2):
+        client.send(headers(stream_id, POST, OPEN))
+        client.engine.abort(stream_id)
+        client.frames()
+    assert len(client.engine._history._resets) == 512
+    assert client.send(data(1199, b"crossed")) == []
+    assert client.send(data(1, b"long ago")) != []
+    assert client.engine.should_close

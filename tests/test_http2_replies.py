@@ -374,3 +374,55 @@ def test_a_reset_frees_the_backlog() -> None:
     assert client.engine.held == 0
     assert client.frames() == []
     assert client.get(3)
+
+
+def test_caches_are_bounded_and_stay_right() -> None:
+    client = Client()
+    for number in range(400):
+        stream_id = 2 * number + 1
+        path = b"/%d" % (number % 90)
+        assert client.get(stream_id, [*GET[:2], (b":path", path), GET[3]]).target == path
+        fields = [(b"x-%d" % (number % 200), b"v")]
+        client.engine.send_response(stream_id, 200 + number % 90, fields, b"x" * (number % 90 + 1))
+        expected = [*fields, (b"content-length", b"%d" % (number % 90 + 1))]
+        if (200 + number % 90) not in {204, 205}:
+            assert answer(client, stream_id)[:2] == (200 + number % 90, expected)
+    encoder = client.engine._outbox.encoder
+    assert max(len(encoder._kept), len(encoder._lengths)) <= 64
+    assert len(encoder._seen) <= 256
+    assert len(client.engine._heads._kept) <= 32
+
+
+def test_many_unique_fields_do_not_pile_up() -> None:
+    client = Client()
+    for number in range(600):
+        client.get(2 * number + 1)
+        client.engine.send_response(2 * number + 1, 200, [(b"etag", b"%d" % number)], b"")
+        assert answer(client, 2 * number + 1)[1][0] == (b"etag", b"%d" % number)
+    assert len(client.engine._outbox.encoder._seen) <= 256
+
+
+def test_a_stream_reset_while_it_waits_for_its_turn_is_passed_over() -> None:
+    client = Client()
+    client.send(settings((INITIAL_WINDOW_SIZE, 2**31 - 1)))
+    for stream_id in (1, 3, 5):
+        client.get(stream_id)
+        client.engine.send_response(stream_id, 200, TEXT, bytes(70_000))
+    client.frames()
+    client.engine.abort(3)
+    client.send(settings((INITIAL_WINDOW_SIZE, 1)), window_update(0, 200_000))
+    client.frames()
+    client.send(window_update(1, 2**30), window_update(5, 2**30))
+    client.frames()
+    assert [(len(client.answers[n].body), client.answers[n].ended) for n in (1, 5)] == [(70_000, True)] * 2
+    assert not client.answers[3].ended
+    assert client.engine.held == 0
+
+
+def test_a_stream_that_begins_with_an_interim_status_is_a_500() -> None:
+    client = Client()
+    client.get(1)
+    client.engine.send_headers(1, 103, TEXT, None)
+    client.engine.send_chunk(1, b"ignored")
+    client.engine.end_stream(1)
+    assert answer(client)[0::2] == (500, b"")

@@ -128,9 +128,7 @@ def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
 
 
 def header_frames(stream_id: int, block: bytes, flags: int, frame_size: int) -> bytes:
-    """Build HEADERS, and CONTINUATION where *block* does not fit into one frame."""
-    if len(block) <= frame_size:
-        return frame(HEADERS, flags | END_HEADERS, stream_id, block)
+    """Build HEADERS and the CONTINUATIONs of a *block* that does not fit into one frame."""
     parts = [frame(HEADERS, flags, stream_id, block[:frame_size])]
     for start in range(frame_size, len(block), frame_size):
         last = END_HEADERS if start + frame_size >= len(block) else 0
