@@ -6,23 +6,20 @@ What fails, fails with one sentence that says what to do about it.
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray
 from PySide6.QtNetwork import (
     QAbstractSocket,
     QHostAddress,
     QLocalServer,
     QLocalSocket,
-    QSsl,
-    QSslCertificate,
     QSslConfiguration,
-    QSslKey,
     QSslServer,
     QTcpServer,
 )
+
+from .tls import server_configuration
 
 _BACKLOG = 512  # connections the system may hold for us; Qt's 50 is soon full after a pause
 
@@ -51,33 +48,12 @@ def tls_configuration(certificate: str, key: str) -> QSslConfiguration:
         if not Path(path).is_file():
             raise CannotServeError(f"There is no file {path!r}.")
     try:
-        chain = QSslCertificate.fromData(Path(certificate).read_bytes())
-        key_data = Path(key).read_bytes()
+        return server_configuration(certificate, key)
     except OSError as error:
         raise CannotServeError(f"{error.filename!r} cannot be read: {error.strerror}.") from None
-    if not chain:
-        raise CannotServeError(f"{certificate!r} holds no PEM certificate.")
-    private_key = _private_key(key_data)
-    if private_key is None:
-        raise CannotServeError(f"{key!r} holds no PEM private key (or one with a passphrase).")
-    try:
-        # Qt finds out at the first handshake only, and then tells nobody.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-    except (ssl.SSLError, OSError):
-        raise CannotServeError(f"The key {key!r} does not belong to the certificate {certificate!r}.") from None
-    configuration = QSslConfiguration.defaultConfiguration()
-    configuration.setLocalCertificateChain(chain)
-    configuration.setPrivateKey(private_key)
-    configuration.setAllowedNextProtocols([QByteArray(b"h2"), QByteArray(b"http/1.1")])
-    return configuration
-
-
-def _private_key(data: bytes) -> QSslKey | None:
-    for algorithm in (QSsl.KeyAlgorithm.Ec, QSsl.KeyAlgorithm.Rsa, QSsl.KeyAlgorithm.Dsa):
-        key = QSslKey(data, algorithm)
-        if not key.isNull():
-            return key
-    return None
+    except (ValueError, RuntimeError) as error:
+        text = str(error)
+        raise CannotServeError(f"{text[0].upper()}{text[1:]}.") from None
 
 
 def listen_tcp(address: QHostAddress, ports: Iterable[int], tls: QSslConfiguration | None) -> QTcpServer:
