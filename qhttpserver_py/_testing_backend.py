@@ -37,11 +37,12 @@ Result = TypeVar("Result")
 class Turn:
     """One request on its way through the backend."""
 
-    __slots__ = ("arrival", "expectation", "response")
+    __slots__ = ("arrival", "expectation", "responder", "response")
 
     def __init__(self, arrival: Arrival) -> None:
         self.arrival = arrival
         self.expectation: Expectation | None = None
+        self.responder: QHttpServerResponder | None = None  # kept until a late result is there
         self.response: QHttpServerResponse | None = None  # what is being sent
 
 
@@ -314,6 +315,7 @@ class FakeBackend(Expecting, Inspecting, QHttpServer):
         except BaseException as error:  # noqa: BLE001 - pytest.fail() in a handler is no Exception
             self._fail_turn(error, exchange)
             return
+        turn.responder = None if answers_itself else responder
         if answers_itself:
             self.await_handler(exchange, request, result)
         elif isinstance(result, replies.Stream):

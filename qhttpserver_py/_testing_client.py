@@ -28,8 +28,10 @@ UNSET = object()
 _Attribute = QNetworkRequest.Attribute
 _Error = QNetworkReply.NetworkError
 
-# From 201 on a code says that the server answered with an error status, and that is an answer.
+# From 201 on a code says that the server answered with an error status, which is an answer. Not over HTTP/2,
+# where a stream that was reset has such a code too.
 _FIRST_ANSWERED = _Error.ContentAccessDenied.value
+_MESSAGES_MS = 20
 _BROKEN = (_Error.ProtocolUnknownError, _Error.ProtocolFailure)
 
 
@@ -120,7 +122,7 @@ class Client:
 
     Parameters:
         base: what relative URLs are relative to: a URL, or a server, which must be listening.
-        tls: the authority to trust, beside those Qt trusts.
+        tls: the authority to trust, and no other; None trusts those Qt trusts.
         verify: false accepts any certificate.
         http2: whether HTTP/2 may be used; it is where TLS negotiates it.
         headers: sent with every request.
@@ -191,6 +193,9 @@ class Client:
         reply = self._send(method, request, body)
         try:
             return self._finish(reply, method, self._timeout if timeout is None else timeout)
+        except Exception:
+            _let_messages_out()
+            raise
         finally:
             reply.deleteLater()
 
@@ -230,9 +235,8 @@ class Client:
         )
         request.setAttribute(_Attribute.Http2AllowedAttribute, self._http2)
         if request.url().scheme() == "https":
-            configuration = QSslConfiguration.defaultConfiguration()
-            if self._tls is not None:
-                configuration.addCaCertificate(self._tls.ca_certificate)
+            tls = self._tls
+            configuration = QSslConfiguration.defaultConfiguration() if tls is None else tls.client_configuration()
             if not self._verify:
                 configuration.setPeerVerifyMode(QSslSocket.PeerVerifyMode.VerifyNone)
             request.setSslConfiguration(configuration)
@@ -298,6 +302,17 @@ def encode_body(data: Content, json: Any = UNSET) -> tuple[bytes, bytes]:
     return bytes(data), b"application/octet-stream"
 
 
+def _let_messages_out() -> None:
+    """Give the thread of the access manager time for what it says about a failed request.
+
+    It needs Python's lock for that where a message handler in Python is installed, as by pytest-qt; a message that
+    still waits when the handler is taken away crashes the interpreter.
+    """
+    loop = QEventLoop()
+    QTimer.singleShot(_MESSAGES_MS, loop.quit)
+    loop.exec()
+
+
 def _result(reply: QNetworkReply, where: str) -> ClientResponse:
     status = reply.attribute(_Attribute.HttpStatusCodeAttribute)
     response = None
@@ -311,7 +326,8 @@ def _result(reply: QNetworkReply, where: str) -> ClientResponse:
             http2=bool(reply.attribute(_Attribute.Http2WasUsedAttribute)),
         )
     code = reply.error()
-    if response is None or 0 < code.value < _FIRST_ANSWERED or code in _BROKEN:
+    told = response is not None and response.status >= 400 and code.value >= _FIRST_ANSWERED
+    if response is None or (code != _Error.NoError and not told) or code in _BROKEN:
         raise ClientError(f"{where}: {reply.errorString()} ({code.name})", code, response)
     return response
 

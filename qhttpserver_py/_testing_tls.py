@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from PySide6.QtCore import QByteArray
 from PySide6.QtNetwork import QSsl, QSslCertificate, QSslConfiguration, QSslKey, QSslSocket
@@ -50,6 +50,10 @@ class TlsAuthority:
         return self.ca.issue_cert(*HOSTS)
 
     @cached_property
+    def _localhost(self) -> QSslConfiguration:
+        return _server(self._default)
+
+    @cached_property
     def certificate(self) -> QSslCertificate:
         """The certificate of the server, valid for localhost. Not in Qt."""
         return QSslCertificate(self._default.cert_chain_pems[0].bytes(), QSsl.EncodingFormat.Pem)
@@ -66,23 +70,18 @@ class TlsAuthority:
 
         Not in Qt.
         """
-        leaf = self._default
-        if hosts or not_after is not None:
-            leaf = self.ca.issue_cert(*(hosts or HOSTS), not_after=not_after)
-        pems = [QSslCertificate(pem.bytes(), QSsl.EncodingFormat.Pem) for pem in leaf.cert_chain_pems]
-        configuration = QSslConfiguration()
-        configuration.setLocalCertificateChain(pems)
-        key = leaf.private_key_pem.bytes()
-        configuration.setPrivateKey(QSslKey(key, QSsl.KeyAlgorithm.Ec, QSsl.EncodingFormat.Pem))
-        configuration.setPeerVerifyMode(QSslSocket.PeerVerifyMode.VerifyNone)
+        if not hosts and not_after is None:
+            configuration = QSslConfiguration(self._localhost)
+        else:
+            configuration = _server(self.ca.issue_cert(*(hosts or HOSTS), not_after=not_after))
         if h2:
             configuration.setAllowedNextProtocols(PROTOCOLS)
         return configuration
 
     def client_configuration(self) -> QSslConfiguration:
-        """Return Qt's default client settings with this authority trusted. Not in Qt."""
+        """Return Qt's default client settings, but with this authority as the only one trusted. Not in Qt."""
         configuration = QSslConfiguration.defaultConfiguration()
-        configuration.addCaCertificate(self.ca_certificate)
+        configuration.setCaCertificates([self.ca_certificate])
         return configuration
 
     def ssl_context(self) -> ssl.SSLContext:
@@ -90,17 +89,49 @@ class TlsAuthority:
         return ssl.create_default_context(cadata=self.ca_pem.decode())
 
 
-class Trust:
-    """Makes every Qt client of this process trust an authority, until ``revoke``."""
+def _server(leaf: trustme.LeafCert) -> QSslConfiguration:
+    pem = QSsl.EncodingFormat.Pem
+    configuration = QSslConfiguration()
+    configuration.setLocalCertificateChain([QSslCertificate(part.bytes(), pem) for part in leaf.cert_chain_pems])
+    configuration.setPrivateKey(QSslKey(leaf.private_key_pem.bytes(), QSsl.KeyAlgorithm.Ec, pem))
+    configuration.setPeerVerifyMode(QSslSocket.PeerVerifyMode.VerifyNone)
+    return configuration
 
-    __slots__ = ("_before",)
+
+class Trust:
+    """Makes every Qt client of this process trust an authority until ``revoke``.
+
+    The system's authorities are not trusted meanwhile: a test is not to reach beyond this machine.
+    """
+
+    __slots__ = ("_certificate",)
+
+    _trusted: ClassVar[list[QSslCertificate]] = []
+    _before: ClassVar[QSslConfiguration | None] = None
 
     def __init__(self, authority: TlsAuthority) -> None:
-        self._before: QSslConfiguration | None = QSslConfiguration.defaultConfiguration()
-        QSslConfiguration.setDefaultConfiguration(authority.client_configuration())
+        self._certificate: QSslCertificate | None = authority.ca_certificate
+        if Trust._before is None:
+            Trust._before = QSslConfiguration.defaultConfiguration()
+        Trust._trusted.append(self._certificate)
+        self._apply()
 
     def revoke(self) -> None:
-        """Put back what was trusted before; calling it twice is harmless."""
-        before, self._before = self._before, None
-        if before is not None:
+        """Take the trust back; calling it twice is harmless."""
+        certificate, self._certificate = self._certificate, None
+        if certificate is not None:
+            Trust._trusted.remove(certificate)
+            self._apply()
+
+    @staticmethod
+    def _apply() -> None:
+        before = Trust._before
+        if before is None:
+            return
+        if Trust._trusted:
+            configuration = QSslConfiguration(before)
+            configuration.setCaCertificates(Trust._trusted)
+            QSslConfiguration.setDefaultConfiguration(configuration)
+        else:
             QSslConfiguration.setDefaultConfiguration(before)
+            Trust._before = None

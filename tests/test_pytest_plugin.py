@@ -58,8 +58,12 @@ def outcome(result, **expected):
 
 
 def test_loading_the_plugin_imports_no_qt():
-    code = "import sys, qhttpserver_py.pytest_plugin; print([m for m in sys.modules if 'PySide6' in m or 'shiboken' in m])"
-    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)
+    code = (
+        "import sys, qhttpserver_py.pytest_plugin; print([m for m in sys.modules if 'PySide6' in m or 'shiboken' in m])"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
+    )
     assert process.stdout.strip() == "[]"
 
 
@@ -69,7 +73,9 @@ def test_loading_the_plugin_is_quick():
         "import qhttpserver_py.pytest_plugin; print(time.process_time() - t)"
     )
     seconds = [
-        float(subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, timeout=30).stdout)
+        float(
+            subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, timeout=30).stdout
+        )
         for _ in range(3)
     ]
     assert min(seconds) < 0.005
@@ -188,7 +194,12 @@ def test_the_listen_address_can_be_overridden(run):
 
 @pytest.mark.parametrize(
     "marker, scheme, http2",
-    [("tls=True", "https", False), ("h2=True", "https", True), ("tls=True, h2=True", "https", True), ("tls=False", "http", False)],
+    [
+        ("tls=True", "https", False),
+        ("h2=True", "https", True),
+        ("tls=True, h2=True", "https", True),
+        ("tls=False", "http", False),
+    ],
 )
 def test_marker_for_tls_and_http2(run, marker, scheme, http2):
     source = f"""
@@ -236,8 +247,7 @@ WRONG = {
         "unexpected request: GET /a",
     ),
     "unmet times": (
-        'qhttpserver.expect_request("/a").times(2).respond_with_data("")\n'
-        '            qhttpserver.client.get("/a")',
+        'qhttpserver.expect_request("/a").times(2).respond_with_data("")\n            qhttpserver.client.get("/a")',
         "expected twice, came once: any method /a",
     ),
     "unmet oneshot": (
@@ -245,13 +255,11 @@ WRONG = {
         "expected once, came never: any method /a",
     ),
     "never": (
-        'qhttpserver.expect_request("/a").never()\n'
-        '            qhttpserver.client.get("/a")',
+        'qhttpserver.expect_request("/a").never()\n            qhttpserver.client.get("/a")',
         "must never be requested",
     ),
     "assertion in a handler": (
-        'qhttpserver.expect_request("/a").respond_with_handler(wrong)\n'
-        '            qhttpserver.client.get("/a")',
+        'qhttpserver.expect_request("/a").respond_with_handler(wrong)\n            qhttpserver.client.get("/a")',
         "def wrong(request):\n*assert request is None, \"the handler's own words\"\n*AssertionError: the handler's own words",
     ),
     "error in a handler": (
@@ -260,13 +268,11 @@ WRONG = {
         "ZeroDivisionError",
     ),
     "error in a route": (
-        'qhttpserver.route("/a", lambda: 1 / 0)\n'
-        '            qhttpserver.client.get("/a")',
+        'qhttpserver.route("/a", lambda: 1 / 0)\n            qhttpserver.client.get("/a")',
         "ZeroDivisionError",
     ),
     "error in a coroutine": (
-        'qhttpserver.expect_request("/a").respond_with_handler(late)\n'
-        '            qhttpserver.client.get("/a")',
+        'qhttpserver.expect_request("/a").respond_with_handler(late)\n            qhttpserver.client.get("/a")',
         "KeyError: 'late'",
     ),
     "pytest.fail in a handler": (
@@ -275,8 +281,7 @@ WRONG = {
         "Failed: not now",
     ),
     "no response": (
-        'qhttpserver.expect_request("/a")\n'
-        '            qhttpserver.client.get("/a")',
+        'qhttpserver.expect_request("/a")\n            qhttpserver.client.get("/a")',
         "never told what to respond",
     ),
 }
