@@ -161,14 +161,16 @@ class Answers:
 
     def _watch(self, exchange: Exchange, result: object, done: Any) -> bool:
         """Call *done* with the outcome of something awaitable; return False where it is no such thing."""
-        from ._awaitables import watch  # loaded by the first result that comes late
+        from ._awaitables import CANCELLED, watch  # loaded by the first result that comes late
 
         def settled(value: object, error: BaseException | None) -> None:
             if error is None:
                 done(value)
                 return
-            if isinstance(error, Exception):
-                self._core.report(error)
+            if isinstance(error, CANCELLED):
+                _log.warning(_log.SERVER, f"{exchange.label}: its future was cancelled; answering 500")
+            elif isinstance(error, Exception):
+                self._core.report(error, exchange.label)
             exchange.fail()
 
         cancel = watch(result, settled, self._core.post)

@@ -23,6 +23,9 @@ Post = Callable[[Callable[[], object]], None]
 Cancel = Callable[[], None]
 """Gives up waiting and asks what was waited for to stop. Idempotent."""
 
+CANCELLED = concurrent.futures.CancelledError
+"""What *done* is given for a future or task that somebody cancelled."""
+
 
 def watch(result: object, done: Done, post: Post) -> Cancel | None:
     """Call *done* in this thread once *result* is there, never before this function has returned.

@@ -321,6 +321,11 @@ class Exchange:
         if self.connection is not None:
             self.connection.flush()
 
+    def post(self, call: Callable[[], None]) -> None:
+        """Have *call* run when other connections had their turn."""
+        if self.connection is not None:
+            self.connection.post(call)
+
     def source_ended(self) -> None:
         """The source gave its last piece."""
         connection = self.connection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtNetwork import QHostAddress, QLocalServer, QSslConfiguration, QSslSocket, QTcpServer
+from PySide6.QtNetwork import QAbstractSocket, QHostAddress, QLocalServer, QSslConfiguration, QSslSocket, QTcpServer
 
 from qhttpserver_py import _log
 from qhttpserver_py._admission import LOCAL, host_key
@@ -58,6 +58,8 @@ class Listener:
             configuration = socket.sslConfiguration()
             kind = from_alpn(bytes(configuration.nextNegotiatedProtocol().data()))
             scheme, ssl = "https", _constant(configuration)  # a kept request outlives the socket
+        # A stream's pieces are small writes: Nagle's algorithm would hold each for the peer's delayed ACK.
+        socket.setSocketOption(QAbstractSocket.SocketOption.LowDelayOption, 1)
         peer = Peer(address, socket.peerPort(), socket.localAddress(), socket.localPort(), scheme, ssl)
         self._admit(socket, host, host, peer, kind)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer
-
 from qhttpserver_py._mime import sniff
 from qhttpserver_py._protocol.engine import Header, Headers
 
@@ -97,7 +95,7 @@ class Pump:
             # All of it has left already. Qt emits no bytesWritten() inside bytesWritten(), so nobody
             # else would call; and with a fast peer this would never return if it looped here.
             self._due = True
-            QTimer.singleShot(0, self._go_on)
+            exchange.post(self._go_on)
 
     def _go_on(self) -> None:
         self._due = False

@@ -288,6 +288,8 @@ class QAbstractHttpServer(Verifiers, QObject):
 
     def _observe(self, request: QHttpServerRequest, status: int, size: int, began: float) -> None:
         elapsed = monotonic() - began
+        if request._message.method == "HEAD":  # the reply had no body, whatever its handler gave
+            size = 0
         for observer in tuple(self._observers):
             try:
                 observer(request, status, size, elapsed)
