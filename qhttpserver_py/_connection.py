@@ -63,7 +63,6 @@ class Connection(Closing):
         "_unchecked",
         "_watches_drain",
         "_write",
-        "upgrading",
     )
 
     def __init__(self, core: ServerCore, socket: QTcpSocket | QLocalSocket, host: str | None, peer: Peer) -> None:
@@ -73,7 +72,6 @@ class Connection(Closing):
         self._send = socket.flush
         self._watches_drain = False
         self._unchecked = 0  # reply bytes written since Qt was last asked for its backlog
-        self.upgrading = False  # another protocol takes the socket over; hands off its bytes
 
     def start(self, engine: Engine | None) -> None:
         """Begin to serve; *engine* is None where the first bytes decide the protocol."""
@@ -104,7 +102,7 @@ class Connection(Closing):
 
     def on_ready_read(self) -> None:
         """Serve what the socket has: one read, the parser, the handlers, one write."""
-        if self._held or self.socket is None or self.upgrading:
+        if self._held or self.socket is None:
             return
         data = self._read_all().data()
         if not data or self.drops_input:
@@ -138,7 +136,7 @@ class Connection(Closing):
             return elapsed
         # Qt does not emit readyRead again while its slot runs; a handler that spun an event
         # loop may have had bytes delivered behind our back.
-        if not self._held and not self.upgrading and self.socket.bytesAvailable():
+        if not self._held and self.socket.bytesAvailable():
             self.core.post(self.on_ready_read)
         return elapsed
 
@@ -219,9 +217,9 @@ class Connection(Closing):
         """The consumer of a streamed request body is behind (*on*), or has caught up."""
         self._hold(HELD_BY_BODY, on)
 
-    def hold_upgrade(self) -> None:
+    def hold_upgrade(self, on: bool) -> None:
         """Read no more until the upgrade is decided: what comes may not be HTTP."""
-        self._hold(HELD_BY_UPGRADE, True)
+        self._hold(HELD_BY_UPGRADE, on)
 
     # ---- one event
 
@@ -302,7 +300,7 @@ class Connection(Closing):
 
     def flush(self) -> None:
         """Write what the engine has queued; close if it says so."""
-        if self.socket is None or self._first is not None or self.upgrading:
+        if self.socket is None or self._first is not None:
             return
         engine = self.engine
         data = engine.data_to_send()
@@ -335,14 +333,14 @@ class Connection(Closing):
 
     def release(self) -> Any:
         """Let go of the socket for another protocol: none of our slots hears of it again."""
+        self.flush()  # replies to what was asked before
         socket, self.socket = self.socket, None
-        self._held = 0
-        self.upgrading = True
+        if socket is None:
+            return None
         socket.readyRead.disconnect(self.on_ready_read)
         socket.disconnected.disconnect(self.on_disconnected)
         if self._watches_drain:
             _socket.disconnect_written(socket, self.on_bytes_written)
-        socket.setReadBufferSize(0)
         self._queue.clear()
         self.core.forget(self)
         return socket

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject
 
 from ._context import ContextBound
 from ._snake import with_snake_case
+from ._upgrade import stay_http
 
 if TYPE_CHECKING:
     from ._core import ServerCore
@@ -102,11 +103,13 @@ class Guards:
 
             if not self._watch(exchange, result, settled):
                 self._turn_away(exchange, request, result)
+            elif exchange.message.websocket and exchange.connection is not None:
+                exchange.connection.hold_upgrade(True)
             return False
         return not exchange.state  # a handler that spun an event loop may have seen the peer leave
 
     def _turn_away(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
         connection = exchange.connection
         if connection is not None and exchange.message.websocket:
-            connection.engine.resume()  # type: ignore[attr-defined]
+            stay_http(connection)
         self.finish(exchange, request, result)

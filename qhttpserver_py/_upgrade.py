@@ -1,4 +1,4 @@
-"""The WebSocket upgrade: who is asked, what is refused and how, and handing the socket over.
+"""The WebSocket upgrade: what is a valid handshake, what is refused and how, and handing the socket over.
 
 The socket goes to ``QWebSocketServer.handleConnection`` with the request put back, so the result
 is a real QWebSocket. Until the application has fetched it the socket's signals are held: frames
@@ -10,155 +10,134 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import SIGNAL, QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QTimer
 from PySide6.QtNetwork import QSslSocket
 from shiboken6 import isValid
 
 from qhttpserver_py import _log
+from qhttpserver_py._protocol.engine import Headers
 from qhttpserver_py._protocol.wire import PHRASES, date_field
-from qhttpserver_py.qhttpserverwebsocketupgraderesponse import QHttpServerWebSocketUpgradeResponse
 
 if TYPE_CHECKING:
-    from PySide6.QtWebSockets import QWebSocket, QWebSocketServer
+    from PySide6.QtWebSockets import QWebSocket
 
     from qhttpserver_py._connection import Connection
     from qhttpserver_py._protocol.engine import Message
-    from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
 
 MAXIMUM_PENDING = 30
 """Upgraded sockets that may wait to be fetched; the next handshake gets 503."""
 
-NOT_CONNECTED = "WebSocket received but no slots connected to QWebSocketServer::newConnection"
-
-_GOING_AWAY = 1001  # RFC 6455 7.4.1
+MAXIMUM_PHRASE = 256
+"""Longest reason phrase; a longer message of a refusal is in the body only."""
 
 
 class PendingSockets:
     """Upgraded sockets of one server that the application has not fetched."""
 
-    def __init__(self, server: QAbstractHttpServer) -> None:
-        self._server = server
+    def __init__(self) -> None:
         self._waiting: deque[tuple[QWebSocket, Any, bytes]] = deque()
-        self._handshakes: set[Handshake] = set()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def full(self) -> bool:
-        """Whether one more upgrade would pass the bound."""
-        return len(self._waiting) + len(self._handshakes) >= MAXIMUM_PENDING
+        """Whether one more upgrade would pass the bound; sockets whose peer left make room."""
+        if len(self._waiting) >= MAXIMUM_PENDING:
+            for entry in [entry for entry in self._waiting if not _is_open(entry[1])]:
+                self._waiting.remove(entry)
+                _close(*entry)
+        return len(self._waiting) >= MAXIMUM_PENDING
 
-    def listened(self) -> bool:
-        """Whether anything is connected to ``newWebSocketConnection``."""
-        return self._server.receivers(SIGNAL("newWebSocketConnection()")) > 0
+    def add(self, connection: Connection, message: Message, rest: bytes, subprotocol: str, parent: QObject) -> bool:
+        """Make a QWebSocket of the connection's socket and queue it.
 
-    def hand_over(self, connection: Connection, message: Message, subprotocol: str) -> None:
-        """Give the connection's socket to QWebSocketServer, with the request put back into it."""
-        rest: bytes = connection.engine.unread()  # type: ignore[attr-defined]
+        *rest* is what the peer sent behind the handshake *message*, *subprotocol* what the answer
+        names, empty for none. The QWebSocket dies with *parent* as long as nobody fetches it.
+
+        Returns:
+            False where the socket was lost on the way.
+        """
         socket = connection.release()
+        if socket is None:
+            return False
         # Frames that wait in Qt's buffer would be read by the QWebSocket before anybody listens to it.
         rest += bytes(socket.readAll().data())
-        handshake = Handshake(self, socket, rest)
-        self._handshakes.add(handshake)
-        handshake.run(message.raw, subprotocol)
-
-    def add(self, handshake: Handshake, websocket: QWebSocket) -> None:
-        """An upgrade is complete: queue it and tell the application."""
-        self._handshakes.discard(handshake)
-        websocket.setParent(self._server)  # dies with the server as long as nobody fetched it
-        self._waiting.append((websocket, handshake.socket, handshake.rest))
-        self._server.newWebSocketConnection.emit()
-
-    def failed(self, handshake: Handshake) -> None:
-        """The handshake ended without a QWebSocket."""
-        self._handshakes.discard(handshake)
+        websocket = _shake_hands(socket, message.raw, subprotocol)
+        if websocket is None:
+            socket.abort()
+            socket.deleteLater()
+            return False
+        socket.blockSignals(True)
+        socket.setParent(websocket)  # not the listening server's any more, which may go first
+        websocket.setParent(parent)
+        self._waiting.append((websocket, socket, rest))
+        return True
 
     def next(self) -> QWebSocket | None:
         """Return the oldest waiting socket, the caller's from now on; None when there is none."""
         while self._waiting:
-            waiting = self._waiting.popleft()
-            websocket = waiting[0]
+            websocket, socket, rest = self._waiting.popleft()
             if isValid(websocket):
                 websocket.setParent(None)
+                _release_signals(socket, rest)
                 # Not now: the caller connects its slots when this returns.
-                QTimer.singleShot(0, websocket, lambda: _let_go(*waiting))  # noqa: B023 - returns at once
+                QTimer.singleShot(0, websocket, lambda: _deliver(socket))  # noqa: B023 - returns at once
                 return websocket
         return None
 
     def close(self) -> None:
         """Close what nobody fetched."""
-        from PySide6.QtWebSockets import QWebSocketProtocol
-
         while self._waiting:
-            websocket, socket, _rest = self._waiting.popleft()
-            if isValid(websocket):
-                if isValid(socket):
-                    socket.blockSignals(False)
-                websocket.close(QWebSocketProtocol.CloseCode.CloseCodeGoingAway)
-                websocket.deleteLater()
+            _close(*self._waiting.popleft())
 
 
-class Handshake:
-    """One socket on its way through QWebSocketServer's handshake."""
+def _shake_hands(socket: Any, head: bytes, subprotocol: str) -> QWebSocket | None:
+    """Have a QWebSocketServer answer the handshake whose request was *head*."""
+    from PySide6.QtWebSockets import QWebSocketServer
 
-    __slots__ = ("__weakref__", "_owner", "_server", "rest", "socket")
-
-    def __init__(self, owner: PendingSockets, socket: Any, rest: bytes) -> None:
-        from PySide6.QtWebSockets import QWebSocketServer
-
-        self._owner = owner
-        self.socket = socket
-        self.rest = rest
-        secure = isinstance(socket, QSslSocket)
-        mode = QWebSocketServer.SslMode.SecureMode if secure else QWebSocketServer.SslMode.NonSecureMode
-        # One for each handshake: it tells which socket became which QWebSocket.
-        self._server: QWebSocketServer | None = QWebSocketServer("", mode, owner._server)
-        self._server.newConnection.connect(self._upgraded)
-
-    def run(self, head: bytes, subprotocol: str) -> None:
-        """Put *head* back into the socket and let QWebSocketServer answer it."""
-        server, socket = self._server, self.socket
-        if server is None:
-            return
-        if subprotocol:
-            server.setSupportedSubprotocols([subprotocol])
-        socket.disconnected.connect(self._ended)
-        unget(socket, head)
-        server.handleConnection(socket)
-        socket.readyRead.emit()
-
-    def _upgraded(self) -> None:
-        server, self._server = self._server, None
-        if server is None:
-            return
-        websocket: Any = server.nextPendingConnection()
-        server.deleteLater()
-        if websocket is None:
-            self._owner.failed(self)
-            return
-        self.socket.blockSignals(True)
-        self._owner.add(self, websocket)
-
-    def _ended(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            server.deleteLater()
-            self._owner.failed(self)
+    modes = QWebSocketServer.SslMode
+    server = QWebSocketServer("", modes.SecureMode if isinstance(socket, QSslSocket) else modes.NonSecureMode)
+    if subprotocol:
+        server.setSupportedSubprotocols([subprotocol])
+    unget(socket, head)
+    server.handleConnection(socket)
+    # It reads the request by a posted call; by then more could have come from the peer.
+    QCoreApplication.sendPostedEvents(server, QEvent.Type.MetaCall.value)
+    websocket: Any = server.nextPendingConnection()
+    if websocket is not None:
+        websocket.setParent(None)
+    return websocket  # type: ignore[no-any-return]
 
 
-def _let_go(websocket: QWebSocket, socket: Any, rest: bytes) -> None:
-    """The application holds the socket and has connected its slots: deliver what waited."""
-    if not isValid(websocket) or not isValid(socket):
-        return
-    socket.blockSignals(False)
-    unget(socket, rest)
-    if socket.bytesAvailable():
+def _is_open(socket: Any) -> bool:
+    return isValid(socket) and socket.state() == socket.SocketState.ConnectedState
+
+
+def _release_signals(socket: Any, rest: bytes) -> None:
+    if isValid(socket):
+        socket.blockSignals(False)
+        unget(socket, rest)
+        socket.setReadBufferSize(0)  # the QWebSocket's business from here on
+
+
+def _deliver(socket: Any) -> None:
+    """The application has connected its slots: tell the QWebSocket what happened before."""
+    if isValid(socket) and socket.bytesAvailable():
         socket.readyRead.emit()
     if isValid(socket) and socket.state() == socket.SocketState.UnconnectedState:
         socket.disconnected.emit()
+
+
+def _close(websocket: QWebSocket, socket: Any, _rest: bytes) -> None:
+    from PySide6.QtWebSockets import QWebSocketProtocol
+
+    if isValid(websocket):
+        if isValid(socket):
+            socket.blockSignals(False)
+        websocket.close(QWebSocketProtocol.CloseCode.CloseCodeGoingAway)
+        websocket.deleteLater()
 
 
 def unget(socket: Any, data: bytes) -> None:
@@ -168,24 +147,32 @@ def unget(socket: Any, data: bytes) -> None:
         put(octet - 256 if octet > 127 else octet)  # a C char: signed
 
 
+def stay_http(connection: Connection) -> None:
+    """The upgrade is not taken: one reply, then the end."""
+    connection.engine.resume()  # type: ignore[attr-defined]
+    connection.hold_upgrade(False)
+
+
 def handshake_fault(message: Message) -> tuple[int, str] | None:
-    """Return status and reason where the opening handshake is not a valid one (RFC 6455 4.2.1), else None."""
-    fields: dict[bytes, list[bytes]] = {}
-    for name, value in message.headers:
-        fields.setdefault(name, []).append(value)
-    if message.method != "GET":
-        return 400, "a WebSocket handshake is a GET request"
-    if message.version < 11:
-        return 400, "a WebSocket handshake needs HTTP/1.1"
-    if message.body or not message.complete:
-        return 400, "a WebSocket handshake has no body"
-    versions = [part.strip() for value in fields.get(b"sec-websocket-version", ()) for part in value.split(b",")]
-    if versions != [b"13"]:
-        return 426, "only version 13 is supported"
-    keys = fields.get(b"sec-websocket-key", ())
+    """Return status and reason where the request is no valid opening handshake (RFC 6455 4.2.1), else None."""
+    # The engine has seen to method, HTTP version, Host, Upgrade, Connection and the missing body.
+    if fields_named(message, b"sec-websocket-version") != [b"13"]:
+        return 426, "only version 13 of the WebSocket protocol is supported"
+    keys = [value for name, value in message.headers if name == b"sec-websocket-key"]
     if len(keys) != 1 or not _is_key(keys[0]):
         return 400, "Sec-WebSocket-Key is missing or is not the base64 of 16 bytes"
     return None
+
+
+def offered_subprotocols(message: Message) -> list[str]:
+    """Return the sub-protocols the client would speak, best first (RFC 6455 4.1)."""
+    return [name.decode("latin-1") for name in fields_named(message, b"sec-websocket-protocol")]
+
+
+def fields_named(message: Message, wanted: bytes) -> list[bytes]:
+    """Return the elements of the list that all fields of that name make up (RFC 9110 5.6.1)."""
+    values = [value for name, value in message.headers if name == wanted]
+    return [element for part in b",".join(values).split(b",") if (element := part.strip(b" \t"))]
 
 
 def _is_key(key: bytes) -> bool:
@@ -195,25 +182,21 @@ def _is_key(key: bytes) -> bool:
         return False
 
 
-def refusal_reply(status: int, text: bytes, fields: tuple[tuple[bytes, bytes], ...] = ()) -> bytes:
+def refusal_reply(status: int, text: bytes, fields: Headers = ()) -> bytes:
     """Return the whole reply that refuses an upgrade: *text* as body and, where it can be, as reason phrase."""
-    phrase = text if text and all(31 < octet < 127 for octet in text) else PHRASES.get(status, b"")
-    head = b"HTTP/1.1 %d %s\r\n" % (status, phrase)
-    lines = b"".join(b"%s: %s\r\n" % field for field in fields)
-    return b"%scontent-type: text/plain\r\n%s%scontent-length: %d\r\nconnection: close\r\n\r\n%s" % (
-        head,
-        lines,
-        date_field(),
-        len(text),
-        text,
-    )
-
-
-Verifier = Callable[[Any], Any]
-Verdict = QHttpServerWebSocketUpgradeResponse
-_Response = QHttpServerWebSocketUpgradeResponse.ResponseType
+    printable = 0 < len(text) <= MAXIMUM_PHRASE and all(31 < octet < 127 for octet in text)
+    phrase = text if printable else PHRASES.get(status, b"")
+    options = b"close"
+    lines = [b"HTTP/1.1 %d %s\r\n" % (status, phrase), b"content-type: text/plain\r\n", date_field()]
+    if status == 426:  # RFC 9110 15.5.22 and 7.8; RFC 6455 4.4
+        options = b"upgrade, close"
+        lines.append(b"upgrade: websocket\r\nsec-websocket-version: 13\r\n")
+    lines += [b"%s: %s\r\n" % field for field in fields]
+    lines.append(b"content-length: %d\r\nconnection: %s\r\n\r\n" % (len(text), options))
+    lines.append(text)
+    return b"".join(lines)
 
 
 def log_refused(status: int, detail: str) -> None:
     """Say why an upgrade was refused."""
-    _log.info(_log.HTTP1, f"WebSocket upgrade refused with {status}: {detail}")
+    _log.info(_log.HTTP1, f"WebSocket upgrade refused with {status}: {detail!r}")

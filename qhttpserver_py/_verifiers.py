@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import SIGNAL, QObject
 
 from . import _log
+from ._awaitables import watch
 from ._context import ContextBound
 from ._snake import with_snake_case
-from ._upgrade import NOT_CONNECTED, PendingSockets, Verdict, handshake_fault, log_refused, refusal_reply
+from ._upgrade import (
+    PendingSockets,
+    handshake_fault,
+    log_refused,
+    offered_subprotocols,
+    refusal_reply,
+    stay_http,
+)
+from .qhttpserverwebsocketupgraderesponse import QHttpServerWebSocketUpgradeResponse as Verdict
 
 if TYPE_CHECKING:
     from PySide6.QtWebSockets import QWebSocket
@@ -20,7 +29,9 @@ if TYPE_CHECKING:
     from .qhttpserverrequest import QHttpServerRequest
     from .qhttpserverresponder import QHttpServerResponder
 
-_VERSION_13 = ((b"sec-websocket-version", b"13"),)  # RFC 6455 4.4
+NOT_CONNECTED = "WebSocket received but no slots connected to QWebSocketServer::newConnection"
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @with_snake_case
@@ -36,9 +47,12 @@ class Verifiers:
         def _check_thread(self, name: str) -> None: ...
         def missingHandler(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> None: ...
 
-    def addWebSocketUpgradeVerifier(
-        self, context: QObject, func: Callable[[QHttpServerRequest], Any] | None = None, /
-    ) -> Any:
+    @overload
+    def addWebSocketUpgradeVerifier(self, context: QObject, func: Callable[..., Any], /) -> None: ...
+    @overload
+    def addWebSocketUpgradeVerifier(self, context: QObject, /) -> Callable[[Function], Function]: ...
+
+    def addWebSocketUpgradeVerifier(self, context: QObject, func: Callable[..., Any] | None = None, /) -> Any:
         """Ask ``func(request)`` about each WebSocket handshake, after those added before, until *context* dies.
 
         It returns a ``QHttpServerWebSocketUpgradeResponse``, or (not in Qt) a future or coroutine of
@@ -52,12 +66,7 @@ class Verifiers:
         Qt: QAbstractHttpServer::addWebSocketUpgradeVerifier.
         """
         self._check_thread("addWebSocketUpgradeVerifier")
-        try:
-            import PySide6.QtWebSockets  # noqa: F401
-        except ImportError as error:
-            raise ImportError(
-                "WebSockets need QtWebSockets of PySide6-Addons: pip install 'qhttpserver-py[websockets]'"
-            ) from error
+        _require_websockets()
         if not isinstance(context, QObject):
             raise TypeError(f"addWebSocketUpgradeVerifier(): context is a QObject, not {type(context).__name__}")
 
@@ -67,7 +76,10 @@ class Verifiers:
             self._verifiers = [*self._verifiers, ContextBound(context, function, self._drop_verifier)]
             return function
 
-        return add if func is None else add(func) and None
+        if func is None:
+            return add
+        add(func)
+        return None
 
     def _drop_verifier(self, bound: ContextBound) -> None:
         self._verifiers = [kept for kept in self._verifiers if kept is not bound]
@@ -95,16 +107,12 @@ class Verifiers:
         connection = exchange.connection
         if connection is None:
             return
-        if not self._verifiers:
-            self._upgrade_missing(request, responder)
-        elif connection.host is None:
+        if self._verifiers and connection.host is None:
             _log.warning(_log.HTTP1, "WebSocket over a local socket: QWebSocketServer cannot take it; answering 501")
             self._refuse_upgrade(exchange, 501, b"WebSocket over a local socket is not supported")
-        elif (fault := handshake_fault(exchange.message)) is not None:
-            status, detail = fault
-            self._refuse_upgrade(exchange, status, detail.encode(), _VERSION_13 if status == 426 else ())
-        else:
-            self._ask(exchange, request, responder, list(self._verifiers))
+            return
+        connection.hold_upgrade(True)
+        self._ask(exchange, request, responder, list(self._verifiers))
 
     def _ask(
         self,
@@ -114,7 +122,12 @@ class Verifiers:
         verifiers: list[ContextBound],
     ) -> None:
         """Ask the next verifier; the rest follows when its verdict is there."""
-        from ._awaitables import watch
+
+        def settled(value: object, error: BaseException | None) -> None:
+            if error is not None:
+                self._verifier_failed(exchange, error)
+            elif not self._decide(value, exchange, request, responder):
+                self._ask(exchange, request, responder, verifiers)
 
         while verifiers:
             callback = verifiers.pop(0).callback
@@ -122,53 +135,46 @@ class Verifiers:
                 continue
             try:
                 verdict = callback(request)
+                cancel = None if isinstance(verdict, Verdict) else watch(verdict, settled, self._core.post)
             except Exception as error:  # noqa: BLE001 - user code: the peer gets 500
-                self._core.report(error)
-                self._refuse_upgrade(exchange, 500, b"")
+                self._verifier_failed(exchange, error)
                 return
-
-            def settled(value: object, error: BaseException | None) -> None:
-                if error is not None:
-                    if isinstance(error, Exception):
-                        self._core.report(error)
-                    self._refuse_upgrade(exchange, 500, b"")
-                elif not self._decide(value, exchange, request, responder):
-                    self._ask(exchange, request, responder, verifiers)
-
-            if not isinstance(verdict, Verdict):
-                cancel = watch(verdict, settled, self._core.post)
-                if cancel is not None:
-                    exchange.when_canceled(cancel)
-                    if exchange.connection is not None:
-                        exchange.connection.hold_upgrade()
-                    return
+            if cancel is not None:
+                exchange.when_canceled(cancel)
+                return
             if self._decide(verdict, exchange, request, responder):
                 return
-        self._upgrade_missing(request, responder)
+        self._upgrade_missing(exchange, request, responder)
+
+    def _verifier_failed(self, exchange: Exchange, error: BaseException) -> None:
+        if isinstance(error, Exception):
+            self._core.report(error, "WebSocket verifier")
+        self._refuse_upgrade(exchange, 500, b"")
 
     def _decide(
         self, verdict: object, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder
     ) -> bool:
         """Act on a verdict; return False where it passes to the next verifier."""
+        if exchange.connection is None:  # the peer left, or the server is gone, while the verifier ran
+            return True
         if not isinstance(verdict, Verdict):
             error = TypeError(
-                "a WebSocket verifier returns QHttpServerWebSocketUpgradeResponse.accept(), deny() or "
-                f"passToNext(), not {type(verdict).__name__}"
+                "returns QHttpServerWebSocketUpgradeResponse.accept(), deny() or passToNext(), "
+                f"not {type(verdict).__name__}"
             )
-            self._core.report(error)
-            self._refuse_upgrade(exchange, 500, b"")
+            self._verifier_failed(exchange, error)
             return True
         kind = verdict.type()
         if kind is Verdict.ResponseType.PassToNext:
             return False
-        if kind is Verdict.ResponseType.Deny:
-            status = verdict.denyStatus()
-            if not 300 <= status <= 599:  # RFC 9110 15: anything else would not refuse
-                _log.warning(_log.HTTP1, f"deny() with status {status} refuses nothing; sending 403")
-                status = 403
-            self._refuse_upgrade(exchange, status, bytes(verdict.denyMessage().data()))
+        if kind is Verdict.ResponseType.Accept:
+            self._accept(exchange, request, responder, verdict)
             return True
-        self._accept(exchange, request, responder, verdict)
+        status = verdict.denyStatus()
+        if not 300 <= status <= 599:  # RFC 9110 15: anything else would not refuse
+            _log.warning(_log.HTTP1, f"deny() with status {status} refuses nothing; sending 403")
+            status = 403
+        self._refuse_upgrade(exchange, status, bytes(verdict.denyMessage().data()))
         return True
 
     def _accept(
@@ -178,36 +184,65 @@ class Verifiers:
         responder: QHttpServerResponder,
         verdict: Verdict,
     ) -> None:
-        pending = self._pending
-        if pending is None:
-            pending = self._pending = PendingSockets(self)  # type: ignore[arg-type]
-        if not pending.listened():
+        """Make the upgrade a verifier has accepted, if it can be made."""
+        server: Any = self
+        if not server.receivers(SIGNAL("newWebSocketConnection()")):
             _log.warning(_log.HTTP1, NOT_CONNECTED)
-            self._upgrade_missing(request, responder)
-        elif pending.full():
+            self._upgrade_missing(exchange, request, responder)
+            return
+        message, subprotocol = exchange.message, verdict._subprotocol
+        if (fault := handshake_fault(message)) is not None:
+            status, detail = fault
+            self._refuse_upgrade(exchange, status, detail.encode())
+            return
+        if subprotocol and subprotocol not in offered_subprotocols(message):
+            self._verifier_failed(exchange, ValueError(f"the client did not offer the sub-protocol {subprotocol!r}"))
+            return
+        if self._pending is None:
+            self._pending = PendingSockets()
+        if self._pending.full():
             self._refuse_upgrade(exchange, 503, b"too many WebSocket connections wait to be fetched")
-        elif exchange.connection is not None and not exchange.state:
-            connection, message = exchange.connection, exchange.message
-            exchange.upgraded()
-            pending.hand_over(connection, message, getattr(verdict, "_subprotocol", ""))
+            return
+        self._hand_over(exchange, subprotocol, self._pending)
 
-    def _upgrade_missing(self, request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
-        connection = responder._exchange.connection
-        if connection is not None:
-            connection.engine.resume()  # type: ignore[attr-defined]
+    def _hand_over(self, exchange: Exchange, subprotocol: str, pending: PendingSockets) -> None:
+        connection, server = exchange.connection, self
+        assert connection is not None
+        rest: bytes | None = connection.engine.unread()  # type: ignore[attr-defined]
+        if rest is None:
+            self._refuse_upgrade(exchange, 400, b"too much data behind the handshake")
+            return
+        added = pending.add(connection, exchange.message, rest, subprotocol, server)  # type: ignore[arg-type]
+        exchange.upgraded()
+        if added:
+            server.newWebSocketConnection.emit()  # type: ignore[attr-defined]
+
+    def _upgrade_missing(
+        self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder
+    ) -> None:
+        if exchange.connection is None:
+            return
+        stay_http(exchange.connection)
         try:
             self.missingHandler(request, responder)
         except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
             self._core.report(error)
-            responder._exchange.fail()
+            exchange.fail()
 
-    def _refuse_upgrade(
-        self, exchange: Exchange, status: int, text: bytes, fields: tuple[tuple[bytes, bytes], ...] = ()
-    ) -> None:
+    def _refuse_upgrade(self, exchange: Exchange, status: int, text: bytes) -> None:
         """Answer and close; the text is the reason phrase too, where clients of the original look for it."""
         connection = exchange.connection
-        if connection is None or exchange.state:
+        if connection is None:
             return
-        log_refused(status, text.decode("latin-1"))
-        connection.engine.resume()  # type: ignore[attr-defined]
-        exchange.send_raw(status, refusal_reply(status, text, fields), len(text))
+        log_refused(status, text.decode("utf-8", "replace"))
+        stay_http(connection)
+        exchange.send_raw(status, refusal_reply(status, text, exchange.fields), len(text))
+
+
+def _require_websockets() -> None:
+    try:
+        import PySide6.QtWebSockets  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "WebSockets need QtWebSockets of PySide6-Addons: pip install 'qhttpserver-py[websockets]'"
+        ) from error

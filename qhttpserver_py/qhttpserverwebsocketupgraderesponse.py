@@ -8,6 +8,8 @@ from typing import SupportsIndex, overload
 
 from PySide6.QtCore import QByteArray
 
+from ._protocol.wire import TOKEN
+
 BytesLike = QByteArray | bytes | bytearray | memoryview
 
 _INT32_MAX = 2**31 - 1
@@ -21,7 +23,7 @@ class QHttpServerWebSocketUpgradeResponse:
     Qt: QHttpServerWebSocketUpgradeResponse.
     """
 
-    __slots__ = ("_message", "_status", "_type")
+    __slots__ = ("_message", "_status", "_subprotocol", "_type")
 
     class ResponseType(Enum):
         """The three verdicts.
@@ -36,27 +38,38 @@ class QHttpServerWebSocketUpgradeResponse:
     _type: ResponseType
     _status: int
     _message: bytes
+    _subprotocol: str
 
     def __init__(self, other: QHttpServerWebSocketUpgradeResponse, /) -> None:
         """Make a copy of *other*."""
         _check(other)
         self._type, self._status, self._message = other._type, other._status, other._message
+        self._subprotocol = other._subprotocol
 
     @classmethod
     def _make(
-        cls, verdict: ResponseType, status: int = 403, message: bytes = b"Forbidden"
+        cls, verdict: ResponseType, status: int = 403, message: bytes = b"Forbidden", subprotocol: str = ""
     ) -> QHttpServerWebSocketUpgradeResponse:
         response = cls.__new__(cls)
         response._type, response._status, response._message = verdict, status, message
+        response._subprotocol = subprotocol
         return response
 
     @staticmethod
-    def accept() -> QHttpServerWebSocketUpgradeResponse:
-        """Let the handshake go on.
+    def accept(*, subprotocol: str = "") -> QHttpServerWebSocketUpgradeResponse:
+        """Let the handshake go on, in the *subprotocol* chosen from those the client offered.
 
-        Qt: QHttpServerWebSocketUpgradeResponse::accept.
+        Without one the answer names none, and the client speaks none. One that the client did not
+        offer is the verifier's mistake: the client gets 500. Raises TypeError for another type than
+        str, ValueError for what is no token (RFC 9110 5.6.2).
+
+        Qt: QHttpServerWebSocketUpgradeResponse::accept; *subprotocol* is not in Qt.
         """
-        return QHttpServerWebSocketUpgradeResponse._make(_Type.Accept)
+        if not isinstance(subprotocol, str):
+            raise TypeError(f"accept(): the sub-protocol is a str, not {type(subprotocol).__name__}")
+        if subprotocol and not TOKEN.fullmatch(subprotocol.encode()):
+            raise ValueError(f"accept(): {subprotocol!r} is no name of a sub-protocol")
+        return QHttpServerWebSocketUpgradeResponse._make(_Type.Accept, subprotocol=subprotocol)
 
     @overload
     @staticmethod
@@ -122,6 +135,7 @@ class QHttpServerWebSocketUpgradeResponse:
         self._type, other._type = other._type, self._type
         self._status, other._status = other._status, self._status
         self._message, other._message = other._message, self._message
+        self._subprotocol, other._subprotocol = other._subprotocol, self._subprotocol
 
     def __copy__(self) -> QHttpServerWebSocketUpgradeResponse:
         return QHttpServerWebSocketUpgradeResponse(self)
@@ -129,6 +143,8 @@ class QHttpServerWebSocketUpgradeResponse:
     def __repr__(self) -> str:
         if self._type is _Type.Deny:
             return f"QHttpServerWebSocketUpgradeResponse.deny({self._status}, {self._message!r})"
+        if self._subprotocol:
+            return f"QHttpServerWebSocketUpgradeResponse.accept(subprotocol={self._subprotocol!r})"
         name = "accept" if self._type is _Type.Accept else "passToNext"
         return f"QHttpServerWebSocketUpgradeResponse.{name}()"
 

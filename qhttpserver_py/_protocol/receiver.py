@@ -260,8 +260,10 @@ class Http1Receiver:
             self.should_close = True
         return []
 
-    def unread(self) -> bytes:
-        """Return, once, what came behind an upgrade request."""
+    def unread(self) -> bytes | None:
+        """Return, once, what came behind an upgrade request; None if it was more than is kept."""
+        if self._input != _UPGRADING:
+            return None
         data, self._unread = self._unread, b""
         return data
 
