@@ -172,16 +172,34 @@ def test_curl_uploads_a_form(site: Site, version: str) -> None:
     assert json.loads(output)["size"] > len(LARGE)
 
 
-def test_half_closed_client_is_answered(site: Site) -> None:
+@pytest.mark.parametrize(
+    ("transport", "path", "size"),
+    [
+        ("tcp", "/hello", 13),
+        ("tcp", "/large", len(LARGE)),
+        ("local", "/hello", 13),
+        pytest.param(
+            "local",
+            "/large",
+            len(LARGE),
+            marks=pytest.mark.xfail(reason="a local socket drops what it still buffers when its peer half-closes"),
+        ),
+    ],
+)
+def test_half_closed_client_is_answered(site: Site, transport: str, path: str, size: int) -> None:
     """What ``nc -N`` does: send all, shut the sending side, read."""
 
     def talk() -> bytes:
-        with socket.create_connection(("localhost", site.tcp), 10) as peer:
-            peer.sendall(b"GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            peer.shutdown(socket.SHUT_WR)
-            return peer.makefile("rb").read()
+        connection = standard_connection(site, transport)
+        connection.connect()
+        connection.sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        connection.sock.shutdown(socket.SHUT_WR)
+        with connection.sock.makefile("rb") as stream:
+            answer = stream.read()
+        connection.close()
+        return answer
 
-    assert in_thread(talk).endswith(b"\r\n\r\nHello, world!")
+    assert len(in_thread(talk).partition(b"\r\n\r\n")[2]) == size
 
 
 def test_client_that_leaves_early_troubles_nobody(site: Site) -> None:
