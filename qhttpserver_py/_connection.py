@@ -12,9 +12,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from qhttpserver_py import _socket
-from qhttpserver_py._closing import Closing
 from qhttpserver_py._exchange import Exchange
-from qhttpserver_py._protocol.engine import Event, Headers, Message, Refusal, Reset
+from qhttpserver_py._incoming import Head, Incoming
+from qhttpserver_py._protocol.engine import Headers, Message, Refusal
 from qhttpserver_py._protocol.select import choose
 
 if TYPE_CHECKING:
@@ -35,6 +35,12 @@ WRITE_HIGH = 1048576
 TURN = 32
 """Requests served in one go before other connections and the GUI get their turn."""
 
+FAIR = 262144
+"""How much of HTTP/2 replies the socket is given at a time: what a small reply may have to wait behind."""
+
+FAIR_TURNS = 8
+"""How often in a row, while the system takes all of it at once."""
+
 _LOOP_NOTICED = 0.00002  # a turn longer than this (seconds) may have spun an event loop
 
 # Reasons not to read, as bits.
@@ -44,20 +50,11 @@ HELD_BY_UPGRADE = 8  # a verifier takes its time; what comes now may be another 
 HELD_BY_BODY = 4  # the handler does not keep up with the body it asked for piece by piece
 
 
-class Head:
-    """The head of a message whose body is still arriving, waiting for its turn."""
-
-    __slots__ = ("message", "stream_id")
-
-    def __init__(self, message: Message) -> None:
-        self.message = message
-        self.stream_id = message.stream_id
-
-
-class Connection(Closing):
+class Connection(Incoming):
     """A peer's connection, from accept to close. Lives in the server's thread."""
 
     __slots__ = (
+        "_choked",
         "_read_all",
         "_send",
         "_unchecked",
@@ -71,6 +68,7 @@ class Connection(Closing):
         self._write = socket.write
         self._send = socket.flush
         self._watches_drain = False
+        self._choked = False  # HTTP/2: streams have more to send than the socket was given
         self._unchecked = 0  # reply bytes written since Qt was last asked for its backlog
 
     def start(self, engine: Engine | None) -> None:
@@ -153,32 +151,6 @@ class Connection(Closing):
 
     # ---- the queue
 
-    def _enqueue(self, events: list[Event]) -> None:
-        queue = self._queue
-        for event in events:
-            if isinstance(event, Message):
-                if event.streaming:  # body of a request that is being handled: never waits its turn
-                    exchange = self._exchanges.get(event.stream_id)
-                    if exchange is not None and exchange.message is event:
-                        exchange.feed()
-                elif event.complete:
-                    queue.append(event)
-                else:
-                    queue.append(Head(event))
-            elif isinstance(event, Reset):
-                self._drop_queued(event.stream_id)
-                queue.append(event)
-            else:
-                queue.append(event)
-
-    def _drop_queued(self, stream_id: int) -> None:
-        """A request that was reset before its turn is not worth a handler (CVE-2023-44487)."""
-        queue = self._queue
-        if any(event.stream_id == stream_id for event in queue):
-            kept = [event for event in queue if event.stream_id != stream_id]
-            queue.clear()
-            queue.extend(kept)
-
     def _advance(self) -> None:
         """Dispatch queued events, as many as may be answered now."""
         queue = self._queue
@@ -191,7 +163,7 @@ class Connection(Closing):
             elif isinstance(event, Head):
                 self._take_head(event.message)
             elif isinstance(event, Refusal):
-                self._refuse(event)
+                self.refuse_now(event)
             else:
                 self._cancel(event.stream_id)
         else:
@@ -252,9 +224,10 @@ class Connection(Closing):
         elif message.expects_continue and verdict == "continue":
             self.engine.send_continue(message.stream_id)
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def refuse_now(self, refusal: Refusal) -> None:
+        """Answer what the peer did wrong; what was in flight on that stream is over."""
         self.engine.refuse(refusal)
-        self._cancel(refusal.stream_id)
+        self._cancel(refusal.stream_id, refusal.detail)
         self.core.refused(self, refusal)
 
     # ---- replying
@@ -303,14 +276,34 @@ class Connection(Closing):
         if self.socket is None or self._first is not None:
             return
         engine = self.engine
-        data = engine.data_to_send()
-        if data:
+        if engine.interleaves:
+            self._flush_fairly()
+        elif data := engine.data_to_send():
             self._write(data)
             # At once: on a peer's half-close Qt drops what it still buffers, and the way through
             # the write notifier costs as much as this system call.
             self._send()
         if engine.should_close and not self.closing:
             self.finish()
+
+    def _flush_fairly(self) -> None:
+        """Write what HTTP/2 streams have, each its turn, no more at a time than the peer takes.
+
+        Bytes in the socket cannot be overtaken: a small reply must not wait behind a large one.
+        """
+        for _ in range(FAIR_TURNS):
+            socket, engine = self.socket, self.engine
+            if socket is None or (self._choked and _socket.bytes_to_write(socket) >= FAIR):
+                return
+            data = engine.data_to_send(FAIR)
+            if data:
+                self._write(data)
+                self._send()
+            self._choked = engine.can_send
+            if not self._choked:
+                return
+            self.watch_drain()
+        self.core.post(self.flush)
 
     def flush_unless_dispatching(self, stream_id: int) -> None:
         """Flush, unless the handler of *stream_id* is on the stack: a flush follows it."""
@@ -367,6 +360,8 @@ class Connection(Closing):
         if self.closing:
             self.written_while_closing()
             return
+        if self._choked:
+            self.flush()
         for exchange in tuple(self._exchanges.values()):
             exchange.drained()
         if self._held & HELD_BY_PEER and self.socket is not None:

@@ -198,8 +198,13 @@ class Engine(Protocol):
         """Bytes of this reply held back by flow control."""
         ...
 
-    def data_to_send(self) -> bytes:
-        """Everything queued, joined, once."""
+    @property
+    def can_send(self) -> bool:
+        """Whether a limited ``data_to_send`` left something that could be sent at once (HTTP/2)."""
+        ...
+
+    def data_to_send(self, limit: int = ...) -> bytes:
+        """Everything queued, joined, once; where replies interleave, about *limit* bytes of bodies in fair turns."""
         ...
 
     def close(self) -> None:

@@ -29,6 +29,7 @@ class Http1Engine(Http1Receiver):
     __slots__ = ("_framing", "_out", "_reply_left", "aborted")
 
     interleaves = False
+    can_send = False
 
     def __init__(self, limits: Limits) -> None:
         super().__init__(limits)
@@ -150,7 +151,7 @@ class Http1Engine(Http1Receiver):
         """See ``Engine``. HTTP/1 has no flow control of its own."""
         return 0
 
-    def data_to_send(self) -> bytes:
+    def data_to_send(self, limit: int = -1) -> bytes:  # noqa: ARG002
         """See ``Engine``."""
         out = self._out
         if len(out) == 1:
