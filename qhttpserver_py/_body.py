@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
@@ -9,16 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QIODevice
 
+from qhttpserver_py._saving import Saving
+
 if TYPE_CHECKING:
-    from ._exchange import Exchange
-    from ._protocol.engine import Message
+    import asyncio
+
+    from qhttpserver_py._core import ServerCore
+    from qhttpserver_py._exchange import Exchange
+    from qhttpserver_py._protocol.engine import Message
 
 HIGH_WATER = 262144
 """With more bytes than this not taken by the consumer, the peer is held back."""
 
 
 class BodyAborted(ConnectionError):  # noqa: N818 - named for what happened
-    """The body will not be completed: the peer left, or broke the protocol or a limit."""
+    """The body will not be completed: the peer left or broke a rule or a limit, or was answered before."""
 
 
 class BodyStream:
@@ -26,24 +32,37 @@ class BodyStream:
 
     Take it in one of three ways: ``on_data`` with a callback, ``save_to`` a QIODevice, or
     ``async for``. Pieces that nobody takes yet are kept, up to 256 KiB; then the socket, or the
-    HTTP/2 stream's window, holds the peer back. Lives in the server's thread. Not in Qt.
+    HTTP/2 stream's window, holds the peer back. Callbacks run from the event loop, never inside
+    the call that sets them; one that raises ends the request with 500. A peer that waits for
+    ``100 Continue`` gets it when the first consumer comes. Belongs to the server's thread.
+
+    A reply that is sent before the body is complete aborts the body.
+
+    Not in Qt.
     """
 
-    def __init__(self, exchange: Exchange, message: Message, length: int | None) -> None:
+    def __init__(self, exchange: Exchange, message: Message, core: ServerCore) -> None:
         self._exchange = exchange
         self._message = message
+        self._core = core
+        self._ident = threading.get_ident()
         self._waiting: deque[bytes] = deque()
         self._size_waiting = 0
         self._received = 0
-        self._length = length
-        self._ended = False
+        self._length = _announced(message)
+        self._ended = False  # all of it has arrived
         self._error: BodyAborted | None = None
-        self._paused = False
+        self._paused = False  # by the application
+        self._device_full = False  # save_to: its device does not keep up
         self._on_data: Callable[[bytes], Any] | None = None
         self._on_end: list[Callable[[], Any]] = []
         self._on_abort: list[Callable[[BodyAborted], Any]] = []
         self._on_progress: list[Callable[[int, int], Any]] = []
+        self._arrival: asyncio.Future[None] | None = None  # what a coroutine that iterates waits for
         self._delivering = False
+        self._due = False  # a call of _deliver() is on its way
+        if exchange.connection is None:
+            self._error = BodyAborted("the peer left")
 
     # ---- state
 
@@ -53,11 +72,15 @@ class BodyStream:
 
     def contentLength(self) -> int:
         """Return the announced size in bytes, -1 where the peer did not announce one. Not in Qt."""
-        return -1 if self._length is None else self._length
+        return self._length
 
     def atEnd(self) -> bool:
         """Return whether the whole body has arrived and been taken. Not in Qt."""
         return self._ended and not self._waiting
+
+    def isAborted(self) -> bool:
+        """Return whether the body will never be complete. Not in Qt."""
+        return self._error is not None
 
     # ---- taking it
 
@@ -68,16 +91,33 @@ class BodyStream:
         end: Callable[[], Any] | None = None,
         aborted: Callable[[BodyAborted], Any] | None = None,
     ) -> None:
-        """Call *callback* with each piece, *end* after the last, or *aborted* if it will never come. Not in Qt."""
+        """Call *callback* with each piece, *end* after the last, or *aborted* if it will never come.
+
+        A second call replaces the callback, and adds to those for the end.
+
+        Raises:
+            RuntimeError: called from another thread than the server's.
+
+        Not in Qt.
+        """
+        self._check_thread()
+        if self._error is not None:
+            if aborted is not None:
+                aborted(self._error)
+            return
         if end is not None:
             self._on_end.append(end)
         if aborted is not None:
             self._on_abort.append(aborted)
         self._on_data = callback
-        self._deliver()
+        self._exchange.want_body()
+        self._schedule()
 
     def on_progress(self, callback: Callable[[int, int], Any]) -> None:
-        """Call ``callback(bytesReceived, contentLength)`` at each arrival; the length is -1 if unknown. Not in Qt."""
+        """Call ``callback(bytesReceived, contentLength)`` at each arrival; the length is -1 if unknown.
+
+        What arrived before is told at the next arrival. Not in Qt.
+        """
         self._on_progress.append(callback)
 
     def pause(self) -> None:
@@ -87,65 +127,54 @@ class BodyStream:
     def resume(self) -> None:
         """Go on after ``pause()``. Not in Qt."""
         self._paused = False
-        self._deliver()
+        self._schedule()
 
-    def save_to(self, device: QIODevice) -> Future[int]:
-        """Write the body to *device*, opening it if need be, and return a future of its size in bytes.
+    def save_to(self, device: QIODevice) -> Future[None]:
+        """Write the body to *device*, no faster than it takes the bytes; return a future of the end.
 
-        The future fails with ``OSError`` where the device does not take the bytes (a full disk), and
-        with ``BodyAborted`` where the peer leaves. A handler may return it, or await it wrapped by
-        ``asyncio.wrap_future``. Not in Qt.
+        A *device* that is not open is opened for writing, and closed at the end; a QSaveFile is
+        committed then, so that the file appears whole or not at all. One that is open stays open.
+        *device* is kept alive until the end.
+
+        A handler may return the future: the peer gets an empty 200 once everything is written. A
+        coroutine awaits it wrapped by ``asyncio.wrap_future``. ``bytesReceived()`` tells the size.
+
+        Returns:
+            A future that fails with ``OSError`` where the device does not take the bytes (a full
+            disk), and with ``BodyAborted`` where the body will not be complete.
+
+        Raises:
+            RuntimeError: called from another thread than the server's.
+
+        Not in Qt.
         """
-        done: Future[int] = Future()
-        done.set_running_or_notify_cancel()
-        if not device.isOpen() and not device.open(QIODevice.OpenModeFlag.WriteOnly):
-            done.set_exception(OSError(f"cannot open the device for writing: {device.errorString()}"))
-            return done
-
-        def write(piece: bytes) -> None:
-            if not done.done() and device.write(piece) != len(piece):
-                self._on_data = _discard
-                done.set_exception(OSError(f"cannot write the body: {device.errorString()}"))
-
-        def end() -> None:
-            if not done.done():
-                flush = getattr(device, "flush", None)  # of files: a full disk may show only here
-                if flush is not None and not flush():
-                    done.set_exception(OSError(f"cannot write the body: {device.errorString()}"))
-                else:
-                    done.set_result(self._received)
-
-        self.on_data(write, end=end, aborted=lambda error: None if done.done() else done.set_exception(error))
-        return done
+        saving = Saving(self, device)
+        if not saving.done.done():
+            self.on_data(saving.write, end=saving.end, aborted=saving.fail)
+        return saving.done
 
     def discard(self) -> None:
         """Take the rest and throw it away. Not in Qt."""
         self.on_data(_discard)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Iterate over the pieces in a coroutine; raises ``BodyAborted`` if the peer leaves."""
+        """Iterate over the pieces in a coroutine; raises ``BodyAborted`` if the body will not be complete."""
         import asyncio
 
+        self._check_thread()
         loop = asyncio.get_running_loop()
-        wake: asyncio.Future[None] | None = None
-
-        def stir(*_: object) -> None:
-            if wake is not None and not wake.done():
-                wake.set_result(None)
-
-        self._on_end.append(stir)
-        self._on_abort.append(stir)
-        self._on_progress.append(stir)
+        self._exchange.want_body()
         while True:
-            if self._waiting:
-                yield self._take()
-                continue
             if self._error is not None:
                 raise self._error
-            if self._ended:
+            if self._waiting and not self._paused:
+                yield self._take()
+            elif self._ended and not self._waiting:
                 return
-            wake = loop.create_future()
-            await wake
+            else:
+                arrival: asyncio.Future[None] = loop.create_future()
+                self._arrival = arrival
+                await arrival
 
     async def read(self) -> bytes:
         """Return the whole rest of the body (coroutine). Not in Qt."""
@@ -161,14 +190,15 @@ class BodyStream:
 
     def add(self, pieces: list[bytes], *, ended: bool) -> None:
         """Take *pieces* in; *ended*: they are the last."""
+        if self._error is not None:
+            return
         size = sum(map(len, pieces))
         self._waiting.extend(piece for piece in pieces if piece)
         self._size_waiting += size
         self._received += size
         self._ended = self._ended or ended
         if size:
-            for progress in tuple(self._on_progress):
-                progress(self._received, self.contentLength())
+            self._tell_progress()
         self._deliver()
         if self._size_waiting > HIGH_WATER and not self._ended:
             self._exchange.hold_body(True)
@@ -177,10 +207,30 @@ class BodyStream:
         """The body will not be completed."""
         if self._ended or self._error is not None:
             return
-        self._error = BodyAborted(reason)
+        self._error = error = BodyAborted(reason)
+        self._waiting.clear()
+        self._size_waiting = 0
         hooks, self._on_abort = self._on_abort, []
+        self._let_go()
         for hook in hooks:
-            hook(self._error)
+            try:
+                hook(error)
+            except Exception as fault:  # noqa: BLE001 - user code: the others still have to hear of it
+                self._core.report(fault, self._exchange.label)
+        self._stir()
+
+    def is_hungry(self) -> bool:
+        """Whether it is the peer's turn: all that came was taken, by somebody who wants more."""
+        return not (self._ended or self._waiting or self._paused or self._message.expects_continue)
+
+    # ---- delivering
+
+    def _tell_progress(self) -> None:
+        try:
+            for progress in tuple(self._on_progress):
+                progress(self._received, self._length)
+        except Exception as error:  # noqa: BLE001 - user code
+            self._exchange.body_failed(error)
 
     def _take(self) -> bytes:
         piece = self._waiting.popleft()
@@ -190,19 +240,63 @@ class BodyStream:
             self._exchange.hold_body(False)
         return piece
 
+    def _schedule(self) -> None:
+        if not self._due:
+            self._due = True
+            self._core.post(self._deliver_due)
+
+    def _deliver_due(self) -> None:
+        self._due = False
+        self._deliver()
+
     def _deliver(self) -> None:
+        """Hand over what waits. Entered again from a nested event loop, it leaves that to the outer call."""
+        self._stir()
         if self._delivering or self._on_data is None:
             return
         self._delivering = True
         try:
-            while self._waiting and not self._paused and self._on_data is not None:
+            while self._waiting and self._on_data is not None and not self._is_paused():
                 self._on_data(self._take())
+            if self._ended and not self._waiting and not self._is_paused():
+                self._end()
+        except Exception as error:  # noqa: BLE001 - user code
+            self._exchange.body_failed(error)
         finally:
             self._delivering = False
-        if self._ended and not self._waiting:
-            hooks, self._on_end = self._on_end, []
-            for hook in hooks:
-                hook()
+
+    def _is_paused(self) -> bool:
+        return self._paused or self._device_full
+
+    def _end(self) -> None:
+        hooks, self._on_end = self._on_end, []
+        self._let_go()
+        for hook in hooks:
+            hook()
+
+    def _let_go(self) -> None:
+        """Forget callbacks: they often refer to what refers to this."""
+        self._on_data = None
+        self._on_end, self._on_abort, self._on_progress = [], [], []
+
+    def _stir(self) -> None:
+        arrival, self._arrival = self._arrival, None
+        if arrival is not None and not arrival.done():
+            arrival.set_result(None)
+
+    def _check_thread(self) -> None:
+        if threading.get_ident() != self._ident:
+            raise RuntimeError(
+                "a request's body is taken in the server's thread; a handler that runs in another thread "
+                "uses a route without stream=True and request.body()"
+            )
+
+
+def _announced(message: Message) -> int:
+    for name, value in message.headers:
+        if name == b"content-length":
+            return int(value.partition(b",")[0])  # repeated equal values were accepted (RFC 9110 8.6)
+    return -1
 
 
 def _discard(_piece: bytes) -> None:

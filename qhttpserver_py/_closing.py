@@ -112,6 +112,10 @@ class Closing:
         """See ``Connection``."""
         raise NotImplementedError
 
+    def refuse_now(self, refusal: Refusal) -> None:
+        """See ``Connection``."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Take no new request; close when the replies in flight are done."""
         if self.socket is None or self.closing:
@@ -162,10 +166,10 @@ class Closing:
         for stream_id in tuple(self._exchanges):
             self._cancel(stream_id)
 
-    def _cancel(self, stream_id: int) -> None:
+    def _cancel(self, stream_id: int, reason: str = "the peer left") -> None:
         exchange = self._exchanges.pop(stream_id, None)
         if exchange is not None:
-            exchange.cancel()
+            exchange.cancel(reason)
 
     # ---- deadlines
 
@@ -194,12 +198,25 @@ class Closing:
 
     def _sweep_idle(self) -> None:
         if self.engine.partial == 2 and not self._held:
-            self._late("the request's body stalled")
+            bodies = [exchange.body for exchange in self._exchanges.values() if exchange.body is not None]
+            if all(body.is_hungry() for body in bodies):  # else the peer waits for us
+                self._stalled("the request's body stalled")
         elif not self._exchanges and not self._busy and not self._queue:
             self.engine.close()
             self.flush()
             if self.socket is not None and not self.closing:
                 self.finish()
+
+    def _stalled(self, detail: str) -> None:
+        """End requests whose bodies do not go on: by 408 where it can be told which they are."""
+        takers = [exchange for exchange in self._exchanges.values() if exchange.body is not None]
+        if not takers:
+            self._late(detail)
+            return
+        self.core.log_timeout(self, detail)
+        for exchange in takers:
+            self.refuse_now(Refusal(exchange.stream_id, 408, detail))
+        self.flush()
 
     def _late(self, detail: str) -> None:
         """Answer 408 where a reply is still possible, and close (RFC 9110 15.5.9)."""

@@ -33,6 +33,7 @@ class Exchange:
     __slots__ = (
         "__weakref__",
         "_cancel_hooks",
+        "_core",
         "_drain_hooks",
         "_ident",
         "_pump",
@@ -51,6 +52,7 @@ class Exchange:
 
     def __init__(self, connection: Connection, message: Message, label: str) -> None:
         self.connection: Connection | None = connection
+        self._core = connection.core
         self.message = message
         self.stream_id = message.stream_id
         self.label = label
@@ -155,36 +157,44 @@ class Exchange:
 
     # ---- called by the connection, in the server's thread
 
-    def cancel(self) -> None:
-        """The peer gave up, or the connection is gone."""
+    def cancel(self, reason: str = "the peer left") -> None:
+        """The peer gave up or broke a rule, or the connection is gone."""
         self.connection = None
         pump, self._pump = self._pump, None
         if self.state is not DONE or pump is not None:
             self.state = CANCELED
         if pump is not None:
             pump.stop()
-        if self.body is not None:
-            self.body.abort("the peer left")
+        body, self.body = self.body, None
+        if body is not None:
+            body.abort(reason)
         hooks, self._cancel_hooks = self._cancel_hooks, []
         self._drain_hooks = []
         if self.on_reply is not None:
             self.on_reply(CLIENT_GONE, self._sent)
         for hook in hooks:
-            hook()
+            try:
+                hook()
+            except Exception as error:  # noqa: BLE001 - one consumer's fault must not strand the others
+                self._core.report(error, self.label)
+
+    # ---- the request's body, taken as it arrives
 
     def feed(self) -> None:
-        """More of the request's body arrived; user code that takes it must not cost the connection its life."""
+        """More of the request's body arrived, or its end."""
         body = self.body
         if body is None:
             self.message.pieces = []
-            return
-        try:
+        else:
             body.feed()
-        except Exception as error:  # noqa: BLE001 - the consumer's fault
-            if self.connection is not None:
-                self.connection.report(error)
-            body.abort("its consumer failed")
-            self.fail()
+
+    def want_body(self) -> None:
+        """The body has a consumer: let a peer begin that waits to be asked (RFC 9110 10.1.1)."""
+        connection, message = self.connection, self.message
+        if connection is not None and message.expects_continue and self.state is WAITING:
+            message.expects_continue = False
+            connection.engine.send_continue(self.stream_id)
+            connection.flush_unless_dispatching(self.stream_id)
 
     def hold_body(self, on: bool) -> None:
         """The consumer of the body is behind, or caught up."""
@@ -197,6 +207,14 @@ class Exchange:
         if connection is not None and connection.engine.interleaves:
             connection.engine.consumed(self.stream_id, size)
             connection.flush_unless_dispatching(self.stream_id)
+
+    def body_failed(self, error: Exception) -> None:
+        """The body's consumer raised."""
+        self._core.report(error, self.label)
+        body, self.body = self.body, None
+        self.fail()
+        if body is not None:
+            body.abort("its consumer failed")
 
     def drained(self) -> None:
         """The peer took bytes: read on, and tell producers that pace themselves."""
@@ -279,9 +297,12 @@ class Exchange:
         self.connection = None
         self._cancel_hooks = []
         self._drain_hooks = []
+        body, self.body = self.body, None
         if self.on_reply is not None:
             self.on_reply(status, size)
         connection.exchange_done(self, size)
+        if body is not None:
+            body.abort("the request was answered before its body was complete")
 
     # ---- streams
 

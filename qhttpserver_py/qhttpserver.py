@@ -325,8 +325,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
     def _give_stream(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
         from ._body import BodyStream  # loaded by the first streamed body
 
-        length = dict(message.headers).get(b"content-length")
-        body = exchange.body = request._stream = BodyStream(exchange, message, int(length) if length else None)
+        body = exchange.body = request._stream = BodyStream(exchange, message, self._core)
         if message.streaming:
             body.feed()
         else:

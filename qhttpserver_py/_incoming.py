@@ -1,0 +1,66 @@
+"""What the parser reported, sorted: requests that wait their turn, and bodies that never wait."""
+
+from __future__ import annotations
+
+from qhttpserver_py._closing import Closing
+from qhttpserver_py._exchange import Exchange
+from qhttpserver_py._protocol.engine import Event, Message, Refusal, Reset
+
+
+class Head:
+    """The head of a message whose body is still arriving, waiting for its turn."""
+
+    __slots__ = ("message", "stream_id")
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self.stream_id = message.stream_id
+
+
+class Incoming(Closing):
+    """The part of a connection between the parser and the handlers."""
+
+    __slots__ = ()
+
+    def _enqueue(self, events: list[Event]) -> None:
+        """Queue *events*; hand those to their consumers that belong to a body being taken as it arrives."""
+        queue = self._queue
+        due: list[tuple[Exchange, Refusal | None]] = []
+        for event in events:
+            if isinstance(event, Message):
+                if event.streaming:
+                    exchange = self._exchanges.get(event.stream_id)
+                    if exchange is not None and exchange.message is event:
+                        due.append((exchange, None))
+                elif event.complete:
+                    queue.append(event)
+                else:
+                    queue.append(Head(event))
+                continue
+            if isinstance(event, Reset):
+                self._drop_queued(event.stream_id)
+            elif (taker := self._taker(event.stream_id)) is not None:
+                due.append((taker, event))
+                continue
+            queue.append(event)
+        # Last: consumers are user code, and may run an event loop that reads on.
+        for exchange, refusal in due:
+            if refusal is None:
+                exchange.feed()
+            else:
+                self.refuse_now(refusal)
+
+    def _taker(self, stream_id: int) -> Exchange | None:
+        """Return the exchange whose body is arriving; its reply may wait for the body, so a refusal must not."""
+        exchange = self._exchanges.get(stream_id)
+        if exchange is None or not exchange.message.streaming or exchange.message.complete:
+            return None
+        return exchange
+
+    def _drop_queued(self, stream_id: int) -> None:
+        """A request that was reset before its turn is not worth a handler (CVE-2023-44487)."""
+        queue = self._queue
+        if any(event.stream_id == stream_id for event in queue):
+            kept = [event for event in queue if event.stream_id != stream_id]
+            queue.clear()
+            queue.extend(kept)
