@@ -32,6 +32,8 @@ _Error = QNetworkReply.NetworkError
 # where a stream that was reset has such a code too.
 _FIRST_ANSWERED = _Error.ContentAccessDenied.value
 _MESSAGES_MS = 20
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+MAX_REDIRECTS = 20
 _BROKEN = (_Error.ProtocolUnknownError, _Error.ProtocolFailure)
 
 
@@ -183,16 +185,31 @@ class Client:
         Not in Qt.
         """
         body, content_type = encode_body(data, json)
-        request = QNetworkRequest(target_url(self.base, url, params))
+        target = target_url(self.base, url, params)
+        fields = {"content-type": content_type.decode()} if content_type else {}
+        fields |= {name.lower(): value for name, value in {**self._headers, **(headers or {})}.items()}
+        limit = self._timeout if timeout is None else timeout
         follow = self._follow if follow_redirects is None else follow_redirects
-        self._prepare(request, follow)
-        if content_type:
-            request.setRawHeader(b"content-type", content_type)
-        for name, value in {**self._headers, **(headers or {})}.items():
+        for _ in range(MAX_REDIRECTS):
+            response = self._ask(method, target, fields, body, limit)
+            location = response.headers.get("location")
+            if not follow or location is None or response.status not in _REDIRECTS:
+                return response
+            target = target.resolved(QUrl(location))
+            if response.status == 303 or (response.status in (301, 302) and method == "POST"):  # RFC 9110 15.4.2-4
+                method, body = ("HEAD" if method == "HEAD" else "GET"), b""
+        raise ClientError(f"{method} {target.toString()}: too many redirects", _Error.TooManyRedirectsError)
+
+    def _ask(
+        self, method: str, target: QUrl, headers: Mapping[str, str], body: bytes, timeout: Milliseconds
+    ) -> ClientResponse:
+        request = QNetworkRequest(target)
+        self._prepare(request)
+        for name, value in headers.items():
             request.setRawHeader(name.encode(), value.encode("latin-1"))
         reply = self._send(method, request, body)
         try:
-            return self._finish(reply, method, self._timeout if timeout is None else timeout)
+            return self._finish(reply, method, timeout)
         except Exception:
             _let_messages_out()
             raise
@@ -227,12 +244,10 @@ class Client:
         """OPTIONS; the options are those of ``request``. Not in Qt."""
         return self.request("OPTIONS", url, **options)
 
-    def _prepare(self, request: QNetworkRequest, follow: bool) -> None:
-        policy = QNetworkRequest.RedirectPolicy
-        request.setAttribute(
-            _Attribute.RedirectPolicyAttribute,
-            policy.NoLessSafeRedirectPolicy if follow else policy.ManualRedirectPolicy,
-        )
+    def _prepare(self, request: QNetworkRequest) -> None:
+        # QNetworkAccessManager may send the body of a redirected request twice, and then fail.
+        manual = QNetworkRequest.RedirectPolicy.ManualRedirectPolicy
+        request.setAttribute(_Attribute.RedirectPolicyAttribute, manual)
         request.setAttribute(_Attribute.Http2AllowedAttribute, self._http2)
         if request.url().scheme() == "https":
             tls = self._tls

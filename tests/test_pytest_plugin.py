@@ -10,14 +10,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import trustme  # noqa: F401
+from PySide6 import QtNetwork, QtWidgets  # noqa: F401
 
 import qhttpserver_py
 
 # Loaded here, because each run in this process forgets the modules it loaded itself, and not all bear that.
 import qhttpserver_py.aio
 import qhttpserver_py.testing
-import trustme  # noqa: F401
-from PySide6 import QtNetwork, QtWidgets  # noqa: F401
 
 for name in ("requests", "httpx", "pytest_httpserver"):
     if importlib.util.find_spec(name) is not None:
@@ -260,7 +260,9 @@ WRONG = {
     ),
     "assertion in a handler": (
         'qhttpserver.expect_request("/a").respond_with_handler(wrong)\n            qhttpserver.client.get("/a")',
-        "def wrong(request):\n*assert request is None, \"the handler's own words\"\n*AssertionError: the handler's own words",
+        "def wrong(request):\n"
+        '*assert request is None, "the handler\'s own words"\n'
+        "*AssertionError: the handler's own words",
     ),
     "error in a handler": (
         'qhttpserver.expect_request("/a").respond_with_handler(lambda request: 1 / 0)\n'
@@ -367,10 +369,12 @@ BLOCKING = {
     "urllib": "import urllib.request; urllib.request.urlopen(qhttpserver.url_for('/a'))",
     "requests": "import requests; requests.get(qhttpserver.url_for('/a'))",
     "httpx": "import httpx; httpx.get(qhttpserver.url_for('/a'))",
-    "http.client": "import http.client; c = http.client.HTTPConnection('127.0.0.1', qhttpserver.port); c.request('GET', '/a'); c.getresponse()",
+    "http.client": "import http.client; c = http.client.HTTPConnection('127.0.0.1', qhttpserver.port);"
+    "c.request('GET', '/a'); c.getresponse()",
     "socket": "import socket; s = socket.create_connection(('127.0.0.1', qhttpserver.port)); s.recv(1)",
     "asyncio": "import asyncio; asyncio.run(talk(qhttpserver.port))",
-    "kept connection": "import httpx; c = httpx.Client(); qhttpserver.call(c.get, qhttpserver.url_for('/a')); c.get(qhttpserver.url_for('/a'))",
+    "kept connection": "import httpx; c = httpx.Client(); url = qhttpserver.url_for('/a');"
+    "qhttpserver.call(c.get, url); c.get(url)",
 }
 
 
