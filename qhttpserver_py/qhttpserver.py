@@ -355,4 +355,4 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         return self._core.limits.body_size
 
 
-_KNOWN = frozenset(("GET", "PUT", "DELETE", "POST", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE"))
+_KNOWN = frozenset(("GET", "PUT", "DELETE", "POST", "HEAD", "OPTIONS", "PATCH", "CONNECT"))

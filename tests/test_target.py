@@ -7,12 +7,12 @@ import pytest
 from qhttpserver_py._protocol import target
 
 
-@pytest.mark.parametrize("octets", [b"/", b"*", b"/a?b", b"/%00", b'/|{}^`"<>\\'])
+@pytest.mark.parametrize("octets", [b"/", b"*", b"/a?b", b"/%01", b"/?%00", b'/|{}^`"<>\\'])
 def test_clean(octets: bytes) -> None:
     assert target.clean(octets)
 
 
-@pytest.mark.parametrize("octets", [b"", b"/ ", b"/\t", b"/\0", b"/#", b"/\x7f", b"/\x80"])
+@pytest.mark.parametrize("octets", [b"", b"/ ", b"/\t", b"/\0", b"/#", b"/\x7f", b"/\x80", b"/%00", b"/a%00?b"])
 def test_not_clean(octets: bytes) -> None:
     assert not target.clean(octets)
 

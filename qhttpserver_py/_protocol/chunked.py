@@ -109,6 +109,8 @@ class ChunkedDecoder:
                 raise Fault(400, "malformed chunk-size line")
             self._line = b""
             self._begin_chunk(match)
+        elif b"\r" in line[:-1]:  # RFC 9112 2.2: no line ends so, however long we wait
+            raise Fault(400, "bare CR in a chunk-size line")
         return stop
 
     def _begin_chunk(self, match: re.Match[bytes]) -> None:
