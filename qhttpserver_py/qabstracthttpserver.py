@@ -203,11 +203,12 @@ class QAbstractHttpServer(Verifiers, QObject):
         from ._protocol.http2 import Http2Engine, Http2Settings  # loaded by the first HTTP/2 connection
 
         given = self._http2_configuration
+        streams = getattr(given, "maxConcurrentStreams", None)  # since Qt 6.9
         settings = Http2Settings(
             max_frame_size=given.maxFrameSize(),
             session_window=given.sessionReceiveWindowSize(),
             stream_window=given.streamReceiveWindowSize(),
-            max_concurrent_streams=given.maxConcurrentStreams(),
+            max_concurrent_streams=streams() if streams is not None else 100,
             huffman=given.huffmanCompressionEnabled(),
         )
         return Http2Engine(self._core.limits, settings)

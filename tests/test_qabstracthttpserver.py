@@ -332,10 +332,10 @@ def test_configuration_is_copied_both_ways() -> None:
 def test_http2_configuration_is_copied_both_ways() -> None:
     server = QHttpServer()
     config = QHttp2Configuration()
-    config.setMaxConcurrentStreams(7)
+    config.setMaxFrameSize(20000)
     server.setHttp2Configuration(config)
-    config.setMaxConcurrentStreams(8)
-    assert server.http2Configuration().maxConcurrentStreams() == 7
+    config.setMaxFrameSize(30000)
+    assert server.http2Configuration().maxFrameSize() == 20000
 
 
 def test_settings_take_effect_on_an_open_connection() -> None:
