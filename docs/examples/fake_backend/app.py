@@ -30,8 +30,10 @@ class Window(QWidget):
         self.token = token
         self.items = QListWidget()
         self.refresh = QPushButton("Refresh")
-        self.cancel = QPushButton("Cancel", enabled=False)
-        self.progress = QProgressBar(visible=False)
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setEnabled(False)
+        self.progress = QProgressBar()
+        self.progress.hide()
         self.message = QLabel()
         layout = QVBoxLayout(self)
         for widget in (self.items, self.progress, self.message, self.refresh, self.cancel):
@@ -112,7 +114,7 @@ class Window(QWidget):
         if reply.error() != code.NoError:
             return "The server cannot be reached."
         try:
-            names = json.loads(reply.readAll().data())["items"]
+            names = json.loads(bytes(reply.readAll().data()))["items"]
         except (ValueError, LookupError, TypeError):
             return "The server sent something that is no list of items."
         self.items.clear()

@@ -1,4 +1,4 @@
-"""The suite of the application: one thread, no sleep, no port numbers."""
+"""The suite of the application: one thread, no waiting for time to pass, no port numbers."""
 
 import pytest
 from PySide6.QtCore import Qt
