@@ -9,7 +9,7 @@ routes worth trying, in order, gathered when first asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -197,14 +197,11 @@ class RouteTable(Generic[Target]):
 
     def methods_for(self, path: str) -> set[str]:
         """Return the methods that would find an answer for *path*; dynamic routes are not asked."""
-        methods: set[str] = set()
-        for route in self.candidates(path):
-            if isinstance(route.methods, frozenset) and route.may_take(path):
-                methods |= route.methods
-        if HEAD_BY_GET in methods:
-            methods.remove(HEAD_BY_GET)
-            methods.add("HEAD")
-        return methods
+        return _methods(route for route in self.candidates(path) if route.may_take(path))
+
+    def methods(self) -> set[str]:
+        """Return the methods that any route takes; dynamic routes are not asked."""
+        return _methods(self._routes)
 
     def would_match(self, message: Message) -> bool:
         """Return whether a route may answer *message*, running no code of the application."""
@@ -225,6 +222,17 @@ class RouteTable(Generic[Target]):
         self._by_prefix[""] = None
         self._longest = max(map(len, self._by_prefix))
         self._stale = False
+
+
+def _methods(routes: Iterable[Route[Any]]) -> set[str]:
+    methods: set[str] = set()
+    for route in routes:
+        if isinstance(route.methods, frozenset):
+            methods |= route.methods
+    if HEAD_BY_GET in methods:
+        methods.remove(HEAD_BY_GET)
+        methods.add("HEAD")
+    return methods
 
 
 def _takes(path: str) -> Callable[[Route[Any]], bool]:

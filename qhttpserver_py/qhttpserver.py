@@ -240,7 +240,9 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         return self._router.handleRequest(request, responder)
 
     def missingHandler(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> None:
-        """Run the missing handler that was set, or the default one: 404, and 501 for a method nobody knows.
+        """Run the missing handler that was set, or the default one.
+
+        That answers 404, but 501 to a method nobody knows, and ``OPTIONS *`` with 200 and the methods of all rules.
 
         Qt: QHttpServer::missingHandler.
         """
@@ -256,6 +258,10 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
     def _default_missing(self, message: Message) -> QHttpServerResponse:
         if _log.SERVER.isDebugEnabled():
             _log.debug(_log.SERVER, f'missing handler: "{message.path}"')
+        if message.target == b"*":  # only OPTIONS comes so far; it asks about the server (RFC 9110 9.3.7)
+            response = QHttpServerResponse(200)
+            response._headers = [*response._headers, (b"allow", self._router._allow())]
+            return response
         known = message.method in _KNOWN
         return QHttpServerResponse(404 if known else 501)
 

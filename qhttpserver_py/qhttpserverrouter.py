@@ -156,6 +156,10 @@ class QHttpServerRouter:
             _log.warning(_log.RULE, str(refused))
             return None
 
+    def _allow(self) -> bytes:
+        """Return the value of an Allow field about the whole server (RFC 9110 10.2.1)."""
+        return ", ".join(sorted({"OPTIONS", *self._table.methods()})).encode()
+
     def _methods_for(self, message: Message) -> set[str]:
         """Return the methods that would find a rule for the path of *message*; overridden rules are not asked."""
         return self._table.methods_for(path_of(message))

@@ -19,7 +19,8 @@ LENIENT = {  # what we answer, though refusing would be allowed as well
     "smuggling/length-trailing-space",  # OWS belongs to no value (RFC 9110 5.5)
     "smuggling/length-two-spaces",
     "smuggling/authority-mismatch",  # Host is ignored beside an absolute-form target (RFC 9112 3.2.2)
-    "compliance/options-star",
+    "smuggling/length-leading-zeros",  # a length is decimal, as every server of note reads it
+    "malformed/utf8-in-target",  # read as the octets they are, as the original does
     "malformed/escaped-crlf",
     "malformed/overlong-utf8",
     "malformed/backslash",

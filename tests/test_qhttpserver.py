@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import shiboken6
-from PySide6.QtCore import QBuffer, QByteArray, QCoreApplication, QEventLoop, QJsonDocument, QObject, QTimer
+from PySide6.QtCore import QBuffer, QByteArray, QCoreApplication, QEventLoop, QJsonDocument, QObject, QTimer, QUrl
 from PySide6.QtNetwork import QHttpHeaders
 
 from qhttpserver_py import (
@@ -29,6 +29,7 @@ pytestmark = pytest.mark.usefixtures("qapp")
 Method = QHttpServerRequest.Method
 Code = QHttpServerResponder.StatusCode
 EMPTY = "application/x-empty"
+FULLY_DECODED = QUrl.ComponentFormattingOption.FullyDecoded
 
 
 # ---- results
@@ -328,6 +329,34 @@ def test_default_missing_handler(method: str, status: int) -> None:
     server = QHttpServer()
     reply = ask(bound(server), "/no", method=method)
     assert (reply.status, reply.headers["content-type"], reply.headers["content-length"]) == (status, EMPTY, "0")
+
+
+def test_options_about_the_server() -> None:
+    server = QHttpServer()
+    server.route("/a", Method.Get, lambda: "a")
+    server.route("/b", Method.Put | Method.Delete, lambda: "b")
+    reply = ask(bound(server), "*", method="OPTIONS")
+    assert (reply.status, reply.headers["content-length"]) == (200, "0")
+    assert reply.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PUT"
+
+
+def test_a_missing_handler_of_ones_own_is_asked_about_the_server_too() -> None:
+    server = QHttpServer()
+    server.setMissingHandler(server, lambda request, responder: responder.write(request.url().path().encode(), b"a/b"))
+    assert ask(bound(server), "*", method="OPTIONS").body == b"*"
+
+
+@pytest.mark.parametrize(
+    ("target", "path"), [(b"/x\xe9", "/x\ufffd"), (b"/x\xc3\xa9", "/x\xe9"), (b"/x%FF\xff", "/x\ufffd\ufffd")]
+)
+def test_octets_of_a_target_that_should_have_been_escaped(target: bytes, path: str) -> None:
+    server = QHttpServer()
+    seen: list[str] = []
+    server.route("/<arg>", lambda text, request: seen.extend((f"/{text}", request.url().path(FULLY_DECODED))) or "")
+    client = RawClient(bound(server))
+    client.send(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert client.reply().status == 200
+    assert seen == [path, path]
 
 
 # ---- missing handler

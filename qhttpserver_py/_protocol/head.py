@@ -342,12 +342,12 @@ def body_length(version: int, fields: Mapping[bytes, bytes]) -> int:
         return CHUNKED
     if length is None:
         return 0
-    if not length.isdigit() or (length[0] == 48 and len(length) > 1):
-        # Leading zeros are octal to some; nobody honest sends them.
+    if not length.isdigit():
         raise Fault(400, "malformed content-length")
-    if len(length) > 19 or int(length) >= 1 << 63:
+    digits = length.lstrip(b"0")  # 1*DIGIT, and always decimal (RFC 9110 8.6)
+    if len(digits) > 19 or int(digits or b"0") >= 1 << 63:
         raise Fault(400, "content-length out of range")
-    return int(length)
+    return int(digits or b"0")
 
 
 def _coding_fault(names: list[bytes]) -> tuple[int, str]:

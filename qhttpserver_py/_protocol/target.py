@@ -6,9 +6,9 @@ import re
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 
-# Visible ASCII but "#": a fragment never leaves the client. What else RFC 3986 forbids, such as
-# "|" and "{", browsers send all the same and nobody reads two ways.
-_CHARACTERS = bytes(octet for octet in range(0x21, 0x7F) if octet != ord("#"))
+# All but controls, blanks and "#": a fragment never leaves the client. What else RFC 3986 forbids, such as
+# "|", "{" and octets that should have been escaped, clients send all the same and nobody reads two ways.
+_CHARACTERS = bytes(octet for octet in range(0x21, 0x100) if octet not in (0x7F, ord("#")))
 
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?]*)(?:[/?].*)?")
 
