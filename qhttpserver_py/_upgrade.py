@@ -12,7 +12,7 @@ from base64 import b64decode
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QTimer
+from PySide6.QtCore import SIGNAL, QCoreApplication, QEvent, QObject, QTimer
 from PySide6.QtNetwork import QSslSocket
 from shiboken6 import isValid
 
@@ -64,6 +64,7 @@ class PendingSockets:
             return False
         # Frames that wait in Qt's buffer would be read by the QWebSocket before anybody listens to it.
         rest += bytes(socket.readAll().data())
+        _forget_trackers(socket)
         websocket = _shake_hands(socket, message.raw, subprotocol)
         if websocket is None:
             socket.abort()
@@ -109,6 +110,12 @@ def _shake_hands(socket: Any, head: bytes, subprotocol: str) -> QWebSocket | Non
     if websocket is not None:
         websocket.setParent(None)
     return websocket  # type: ignore[no-any-return]
+
+
+def _forget_trackers(socket: Any) -> None:
+    """Undo what the binding connected to ``destroyed`` for our slots; the dying QWebSocket would warn of it."""
+    if socket.receivers(SIGNAL("destroyed(QObject*)")):
+        socket.destroyed.disconnect()
 
 
 def _is_open(socket: Any) -> bool:

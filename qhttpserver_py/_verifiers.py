@@ -168,7 +168,8 @@ class Verifiers:
         if kind is Verdict.ResponseType.PassToNext:
             return False
         if kind is Verdict.ResponseType.Accept:
-            self._accept(exchange, request, responder, verdict)
+            # From the event loop: whoever fetches may delete the socket, whose signal brought us here.
+            self._core.post(lambda: self._accept(exchange, request, responder, verdict._subprotocol))
             return True
         status = verdict.denyStatus()
         if not 300 <= status <= 599:  # RFC 9110 15: anything else would not refuse
@@ -182,15 +183,17 @@ class Verifiers:
         exchange: Exchange,
         request: QHttpServerRequest,
         responder: QHttpServerResponder,
-        verdict: Verdict,
+        subprotocol: str,
     ) -> None:
         """Make the upgrade a verifier has accepted, if it can be made."""
+        if exchange.connection is None:
+            return
         server: Any = self
         if not server.receivers(SIGNAL("newWebSocketConnection()")):
             _log.warning(_log.HTTP1, NOT_CONNECTED)
             self._upgrade_missing(exchange, request, responder)
             return
-        message, subprotocol = exchange.message, verdict._subprotocol
+        message = exchange.message
         if (fault := handshake_fault(message)) is not None:
             status, detail = fault
             self._refuse_upgrade(exchange, status, detail.encode())

@@ -244,7 +244,7 @@ def test_an_upgrade_keeps_what_follows(engine: Http1Engine) -> None:
 def test_an_upgrade_not_taken_is_answered_and_ends(engine: Http1Engine) -> None:
     message(engine.receive_data(UPGRADE + GET))
     engine.resume()
-    assert engine.unread() == b""
+    assert engine.unread() is None
     assert engine.receive_data(GET) == []
     engine.send_response(1, 403, (), b"no")
     assert sent(engine) == f"HTTP/1.1 403 Forbidden|content-length: 2|{SHUT}no"
@@ -256,7 +256,7 @@ def test_what_follows_an_upgrade_is_bounded(engine: Http1Engine) -> None:
     message(engine.receive_data(UPGRADE))
     assert engine.receive_data(b"x" * MAX_UNREAD) == []
     assert refusal(engine.receive_data(b"x")).status == 400
-    assert engine.unread() == b""
+    assert engine.unread() is None
 
 
 def test_connect_is_a_request_like_others(engine: Http1Engine) -> None:
