@@ -61,6 +61,7 @@ class BodyStream:
         self._arrival: asyncio.Future[None] | None = None  # what a coroutine that iterates waits for
         self._delivering = False
         self._due = False  # a call of _deliver() is on its way
+        self._untold = False  # progress that a callback set later has not heard of
         if exchange.connection is None:
             self._error = BodyAborted("the peer left")
 
@@ -116,9 +117,12 @@ class BodyStream:
     def on_progress(self, callback: Callable[[int, int], Any]) -> None:
         """Call ``callback(bytesReceived, contentLength)`` at each arrival; the length is -1 if unknown.
 
-        What arrived before is told at the next arrival. Not in Qt.
+        For what arrived before there is one call, soon. Not in Qt.
         """
         self._on_progress.append(callback)
+        if self._received:
+            self._untold = True
+            self._schedule()
 
     def pause(self) -> None:
         """Take no more pieces until ``resume()``; the peer is held back once 256 KiB wait. Not in Qt."""
@@ -197,8 +201,7 @@ class BodyStream:
         self._size_waiting += size
         self._received += size
         self._ended = self._ended or ended
-        if size:
-            self._tell_progress()
+        self._untold = self._untold or size > 0
         self._deliver()
         if self._size_waiting > HIGH_WATER and not self._ended:
             self._exchange.hold_body(True)
@@ -226,11 +229,9 @@ class BodyStream:
     # ---- delivering
 
     def _tell_progress(self) -> None:
-        try:
-            for progress in tuple(self._on_progress):
-                progress(self._received, self._length)
-        except Exception as error:  # noqa: BLE001 - user code
-            self._exchange.body_failed(error)
+        self._untold = False
+        for progress in tuple(self._on_progress):
+            progress(self._received, self._length)
 
     def _take(self) -> bytes:
         piece = self._waiting.popleft()
@@ -252,13 +253,15 @@ class BodyStream:
     def _deliver(self) -> None:
         """Hand over what waits. Entered again from a nested event loop, it leaves that to the outer call."""
         self._stir()
-        if self._delivering or self._on_data is None:
+        if self._delivering:
             return
         self._delivering = True
         try:
+            if self._untold:
+                self._tell_progress()
             while self._waiting and self._on_data is not None and not self._is_paused():
                 self._on_data(self._take())
-            if self._ended and not self._waiting and not self._is_paused():
+            if self._ended and self._on_data is not None and not self._waiting and not self._is_paused():
                 self._end()
         except Exception as error:  # noqa: BLE001 - user code
             self._exchange.body_failed(error)
