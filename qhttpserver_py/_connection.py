@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from qhttpserver_py import _socket
 from qhttpserver_py._exchange import Exchange
-from qhttpserver_py._incoming import Head, Incoming
+from qhttpserver_py._incoming import Head
 from qhttpserver_py._protocol.engine import Headers, Message, Refusal
 from qhttpserver_py._protocol.select import choose
+from qhttpserver_py._sending import HELD_BY_PEER, WRITE_HIGH, Sending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,47 +30,25 @@ if TYPE_CHECKING:
 READ_BUFFER = 262144
 """Most bytes Qt holds unread for one connection; TCP pushes back beyond."""
 
-WRITE_HIGH = 1048576
-"""With more reply bytes than this unread by the peer, its next requests wait."""
-
 TURN = 32
 """Requests served in one go before other connections and the GUI get their turn."""
-
-FAIR = 262144
-"""How much of HTTP/2 replies the socket is given at a time: what a small reply may have to wait behind."""
-
-FAIR_TURNS = 8
-"""How often in a row, while the system takes all of it at once."""
 
 _LOOP_NOTICED = 0.00002  # a turn longer than this (seconds) may have spun an event loop
 
 # Reasons not to read, as bits.
 HELD_BY_QUEUE = 1  # requests wait for the reply in front of them
-HELD_BY_PEER = 2  # the peer does not read its replies
 HELD_BY_UPGRADE = 8  # a verifier takes its time; what comes now may be another protocol's
 HELD_BY_BODY = 4  # the handler does not keep up with the body it asked for piece by piece
 
 
-class Connection(Incoming):
+class Connection(Sending):
     """A peer's connection, from accept to close. Lives in the server's thread."""
 
-    __slots__ = (
-        "_choked",
-        "_read_all",
-        "_send",
-        "_unchecked",
-        "_watches_drain",
-        "_write",
-    )
+    __slots__ = ("_read_all",)
 
     def __init__(self, core: ServerCore, socket: QTcpSocket | QLocalSocket, host: str | None, peer: Peer) -> None:
         super().__init__(core, socket, host, peer)
         self._read_all: Any = socket.readAll
-        self._write = socket.write
-        self._send = socket.flush
-        self._watches_drain = False
-        self._choked = False  # HTTP/2: streams have more to send than the socket was given
-        self._unchecked = 0  # reply bytes written since Qt was last asked for its backlog
 
     def start(self, engine: Engine | None) -> None:
         """Begin to serve; *engine* is None where the first bytes decide the protocol."""
@@ -100,6 +79,13 @@ class Connection(Incoming):
 
     def on_ready_read(self) -> None:
         """Serve what the socket has: one read, the parser, the handlers, one write."""
+        self._depth += 1
+        try:
+            self._serve()
+        finally:
+            self._leave_slot()
+
+    def _serve(self) -> None:
         if self._held or self.socket is None:
             return
         data = self._read_all().data()
@@ -271,59 +257,6 @@ class Connection(Incoming):
         self._cancel(exchange.stream_id)
         self.flush()
 
-    def flush(self) -> None:
-        """Write what the engine has queued; close if it says so."""
-        if self.socket is None or self._first is not None:
-            return
-        engine = self.engine
-        if engine.interleaves:
-            self._flush_fairly()
-        elif data := engine.data_to_send():
-            self._write(data)
-            # At once: on a peer's half-close Qt drops what it still buffers, and the way through
-            # the write notifier costs as much as this system call.
-            self._send()
-        if engine.should_close and not self.closing:
-            self.finish()
-
-    def _flush_fairly(self) -> None:
-        """Write what HTTP/2 streams have, each its turn, no more at a time than the peer takes.
-
-        Bytes in the socket cannot be overtaken: a small reply must not wait behind a large one.
-        """
-        for _ in range(FAIR_TURNS):
-            socket, engine = self.socket, self.engine
-            if socket is None or (self._choked and _socket.bytes_to_write(socket) >= FAIR):
-                return
-            data = engine.data_to_send(FAIR)
-            if data:
-                self._write(data)
-                self._send()
-            self._choked = engine.can_send
-            if not self._choked:
-                return
-            self.watch_drain()
-        self.core.post(self.flush)
-
-    def flush_unless_dispatching(self, stream_id: int) -> None:
-        """Flush, unless the handler of *stream_id* is on the stack: a flush follows it."""
-        if self._dispatching != stream_id:
-            self.flush()
-
-    def write_raw(self, data: bytes) -> None:
-        """Write bytes of our own making behind what the engine has queued."""
-        self.flush()
-        if self.socket is not None:
-            self._write(data)
-            self._send()
-
-    def write_last(self, reply: bytes) -> None:
-        """Write a reply of our own making, and close lingering."""
-        self.write_raw(reply)
-        if self.socket is not None and not self.closing:
-            self.engine.linger = True
-            self.finish()
-
     def release(self) -> Any:
         """Let go of the socket for another protocol: none of our slots hears of it again."""
         self.flush()  # replies to what was asked before
@@ -337,48 +270,6 @@ class Connection(Incoming):
         self._queue.clear()
         self.core.forget(self)
         return socket
-
-    # ---- what the peer takes
-
-    def backlog(self, stream_id: int) -> int:
-        """Bytes queued for this stream, or written to the socket, that have not left yet."""
-        if self.socket is None:
-            return 0
-        return self.engine.backlog(stream_id) + _socket.bytes_to_write(self.socket)
-
-    def watch_drain(self) -> None:
-        """From now on hear of bytes the peer takes. Most connections never need it."""
-        if not self._watches_drain and self.socket is not None:
-            self._watches_drain = True
-            _socket.connect_written(self.socket, self.on_bytes_written)
-
-    def on_bytes_written(self, _count: int = 0) -> None:
-        """The peer took bytes: feed streams, go on with requests that waited, or finish closing."""
-        if self.socket is None:
-            return
-        self.active_at = monotonic()
-        if self.closing:
-            self.written_while_closing()
-            return
-        if self._choked:
-            self.flush()
-        for exchange in tuple(self._exchanges.values()):
-            exchange.drained()
-        if self._held & HELD_BY_PEER and self.socket is not None:
-            self._unhold_if_taken()
-
-    def _unhold_if_taken(self) -> None:
-        if _socket.bytes_to_write(self.socket) < WRITE_HIGH // 2:
-            self._hold(HELD_BY_PEER, False)
-            self._resume()
-
-    def _check_backlog(self) -> None:
-        """Hold back further requests of a peer that does not read its replies."""
-        self.flush()
-        self._unchecked = 0
-        if self.socket is not None and _socket.bytes_to_write(self.socket) >= WRITE_HIGH:
-            self.watch_drain()
-            self._hold(HELD_BY_PEER, True)
 
     def post(self, call: Callable[[], Any]) -> None:
         """Run *call* in the server's thread."""

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import socket as sockets
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from PySide6.QtNetwork import QLocalSocket, QSslSocket, QTcpSocket
 
 AnySocket = QTcpSocket | QLocalSocket  # a QSslSocket is a QTcpSocket
+
+
+def descriptor_of(socket: AnySocket) -> Callable[[], int] | None:
+    """Return what tells the descriptor that plain bytes can be written to; None where only Qt can write.
+
+    A subclass may see to its writing itself.
+    """
+    if os.name == "posix" and type(socket) in (QTcpSocket, QLocalSocket):
+        return socket.socketDescriptor
+    return None
+
+
+def write_pieces(descriptor: int, pieces: Sequence[bytes]) -> Sequence[bytes]:
+    """Write *pieces* to the system; return what it did not take. Raises OSError, also if it takes nothing now."""
+    sent = os.writev(descriptor, pieces)
+    for number, piece in enumerate(pieces):
+        if sent < len(piece):
+            return [piece[sent:], *pieces[number + 1 :]]
+        sent -= len(piece)
+    return ()
 
 
 def bytes_to_write(socket: AnySocket) -> int:

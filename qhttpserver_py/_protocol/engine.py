@@ -203,6 +203,10 @@ class Engine(Protocol):
         """Whether a limited ``data_to_send`` left something that could be sent at once (HTTP/2)."""
         ...
 
+    def pieces_to_send(self) -> Sequence[bytes]:
+        """Everything queued, once, not joined: large bodies are not copied. Where replies do not interleave."""
+        ...
+
     def data_to_send(self, limit: int = ...) -> bytes:
         """Everything queued, joined, once; where replies interleave, about *limit* bytes of bodies in fair turns."""
         ...

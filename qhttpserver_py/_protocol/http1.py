@@ -151,14 +151,16 @@ class Http1Engine(Http1Receiver):
         """See ``Engine``. HTTP/1 has no flow control of its own."""
         return 0
 
+    def pieces_to_send(self) -> list[bytes]:
+        """See ``Engine``."""
+        pieces = self._out
+        if pieces:
+            self._out = []
+        return pieces
+
     def data_to_send(self, limit: int = -1) -> bytes:  # noqa: ARG002
         """See ``Engine``."""
-        out = self._out
-        if len(out) == 1:
-            return out.pop()
-        data = b"".join(out)
-        out.clear()
-        return data
+        return b"".join(self.pieces_to_send())
 
     def close(self) -> None:
         """See ``Engine``. The reply in hand ends the connection; what is queued behind it is dropped."""

@@ -320,6 +320,10 @@ class Http2Engine(Receiving):
         """Whether ``data_to_send`` with a limit left something that could go out at once."""
         return self._outbox.can_send
 
+    def pieces_to_send(self) -> list[bytes]:
+        """Everything queued, once."""
+        return [self.data_to_send()]
+
     def data_to_send(self, limit: int = _ALL) -> bytes:
         """Everything queued, joined, once; of bodies held back about *limit* bytes, in turns."""
         outbox = self._outbox
