@@ -11,6 +11,8 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from shiboken6 import isValid
+
 from qhttpserver_py import _socket
 from qhttpserver_py._protocol.engine import Refusal
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 LINGER = 2.0
 """How long a refused peer may go on sending before the socket is closed, in seconds."""
 
+PROGRESS = 256
+"""Bytes a second that a peer has to take of what waits for it, counted over the keep-alive timeout."""
+
 GRACE = 15.0
 """How long a peer may take to read the last bytes of a connection that closes, in seconds."""
 
@@ -35,13 +40,16 @@ class Closing:
     __slots__ = (
         "__weakref__",
         "_busy",
+        "_depth",
         "_dispatching",
         "_exchanges",
         "_first",
+        "_grave",
         "_held",
         "_queue",
+        "_taken",
         "_taken_at",
-        "_unwritten",
+        "_taken_before",
         "active_at",
         "closing",
         "closing_at",
@@ -65,6 +73,8 @@ class Closing:
         self._exchanges: dict[int, Exchange] = {}
         self._busy = False  # HTTP/1: a message was dispatched and its reply is not complete
         self._dispatching = 0  # stream whose handler is on the stack
+        self._depth = 0  # slots of the socket that are on the stack
+        self._grave: Any = None  # the socket, dead, while such a slot runs
         self._held = 0  # why we do not read, as bits
         self._first: bytes | None = b""  # bytes received before the protocol was clear
         now = monotonic()
@@ -73,8 +83,9 @@ class Closing:
         self.closing = False
         self.closing_at = 0.0  # when to stop being polite
         self.drops_input = False  # lingering: what the peer still sends is thrown away
-        self._unwritten = 0  # backlog at the last sweep, to see whether the peer takes bytes
-        self._taken_at = now
+        self._taken = 0  # bytes that left since they are counted: since a sweep found some waiting
+        self._taken_before = 0
+        self._taken_at = 0.0  # when enough had left, 0 while nothing waits
 
     # ---- closing by ourselves
 
@@ -153,13 +164,30 @@ class Closing:
         self.closing = True
         self._cancel_all()
         self.core.forget(self)
-        socket.deleteLater()
+        self._bury(socket)
 
     def lose_socket(self) -> None:
-        """The server deletes the socket itself: only cancel what was in flight."""
-        self.socket = None
+        """The server is being deleted: close, cancel what was in flight, dispatch no more."""
+        socket, self.socket = self.socket, None
         self.closing = True
         self._cancel_all()
+        if socket is not None:
+            socket.abort()
+            self._bury(socket)
+
+    def _bury(self, socket: Any) -> None:
+        """Delete *socket*, but not while it emits: Qt goes on with it when our slot returns."""
+        if self._depth:
+            self._grave = socket
+        elif isValid(socket):  # not where it is Qt that deletes it, when the program ends
+            socket.deleteLater()
+
+    def _leave_slot(self) -> None:
+        """A slot of the socket returns to Qt; behind the last one a dead socket can go."""
+        self._depth -= 1
+        if self._grave is not None and not self._depth:
+            grave, self._grave = self._grave, None
+            self._bury(grave)
 
     def _cancel_all(self) -> None:
         self._queue.clear()
@@ -179,7 +207,7 @@ class Closing:
         if socket is None:
             return
         if self.closing:
-            if now >= self.closing_at:
+            if self._overdue(now):
                 self.abort()
             return
         if self._peer_takes_nothing(now, max(timeout, 1.0)):
@@ -189,8 +217,14 @@ class Closing:
             self._sweep_undecided(now, timeout)
         elif self.head_since and now - self.head_since >= timeout and not self._busy:
             self._late("the request's head did not arrive in time")
-        elif now - self.active_at >= timeout:
+        elif now - self.active_at >= timeout and not self._taken_at:  # with bytes to take it is not idle
             self._sweep_idle()
+
+    def _overdue(self, now: float) -> bool:
+        """Whether a closing connection has been waited for long enough; a slow download goes on."""
+        if _socket.bytes_to_write(self.socket):
+            return self._peer_takes_nothing(now, GRACE)
+        return now >= self.closing_at
 
     def _sweep_undecided(self, now: float, timeout: float) -> None:
         if now - (self.head_since or self.active_at) >= timeout:
@@ -229,12 +263,14 @@ class Closing:
         self.flush()
 
     def _peer_takes_nothing(self, now: float, patience: float) -> bool:
-        """Whether bytes wait for the peer and none was taken for *patience* seconds."""
-        waiting = _socket.bytes_to_write(self.socket)
-        if not waiting or waiting != self._unwritten:
-            if waiting or self._unwritten:
-                self.active_at = now if waiting < self._unwritten else self.active_at
-            self._unwritten = waiting
+        """Whether bytes wait for the peer and it took next to none for *patience* seconds."""
+        if not _socket.bytes_to_write(self.socket):
+            self._taken_at = 0.0
+            return False
+        if not self._taken_at or self._taken - self._taken_before >= PROGRESS * patience:
+            # Counted, not seen from the backlog: a stream may add to that faster than the peer takes.
+            self.watch_drain()
+            self._taken_before = self._taken
             self._taken_at = now
             return False
         return now - self._taken_at >= patience

@@ -46,6 +46,9 @@ class ServerCore:
         self.slow_after = 0.1  # seconds a handler may hold the event loop before the log says so
         self.turns = 0  # slots of ours that ran: tells a handler that blocks from one that spins a loop
         self._slow: set[str] = set()
+        # Parent of all sockets, and nobody's child: Qt would delete them with the server that listens,
+        # or with ours, in the middle of their own signal if a handler deletes it.
+        self.nursery = QObject()
         self._server = weakref.ref(server)
         self._mailbox = Mailbox(server)
         self._timer: QTimer | None = QTimer(server)
@@ -92,13 +95,6 @@ class ServerCore:
             _live.discard(self)
             if self._timer is not None:
                 self._timer.stop()
-
-    def keep_sockets_of(self, listener: QObject, parent: QObject) -> None:
-        """Connections belong to the listening server that brought them; let them outlive it."""
-        for connection in self.connections:
-            socket = connection.socket
-            if socket is not None and socket.parent() is listener:
-                socket.setParent(parent)
 
     def close(self, timeout: int) -> None:
         """Close every connection when its replies in flight are done, or after *timeout* ms."""

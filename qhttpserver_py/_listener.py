@@ -73,6 +73,7 @@ class Listener:
             status, detail = 403, "address not allowed"
         elif admission.crowded(host):
             status, detail = 429, "too many connections"
+        socket.setParent(core.nursery)
         connection = Connection(core, socket, host, peer)
         core.adopt(connection)
         if status:

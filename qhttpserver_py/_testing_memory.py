@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import httptools
-from PySide6.QtCore import QByteArray, QUrl
+from PySide6.QtCore import QByteArray, QObject, QUrl
 from PySide6.QtNetwork import QHostAddress
 
 from qhttpserver_py._connection import Connection
@@ -59,17 +59,18 @@ class FakeSignal:
             slot(*args)
 
 
-class FakeSocket:
+class FakeSocket(QObject):
     """Stands in for a QTcpSocket: bytes come from ``receive``, and what is written can be looked at.
 
     ``written`` is all that was written; ``reads`` and ``writes`` count the calls that cross into Qt with a real
     socket. While ``stalled`` the peer takes nothing, until ``take`` is called. ``on_written``, if set, is told of
-    each write.
+    each write. Its signals are Python's own: what a slot raises reaches the test.
 
     Not in Qt.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.readyRead = FakeSignal()
         self.bytesWritten = FakeSignal()
         self.disconnected = FakeSignal()
@@ -140,12 +141,6 @@ class FakeSocket:
         """Nothing is buffered."""
         return False
 
-    def parent(self) -> None:
-        """Nobody owns it."""
-
-    def setParent(self, _parent: object) -> None:
-        """Nobody needs to."""
-
     def disconnectFromHost(self) -> None:
         """Close."""
         if not self.closed:
@@ -156,9 +151,6 @@ class FakeSocket:
         """Close at once."""
         self.aborted = True
         self.disconnectFromHost()
-
-    def deleteLater(self) -> None:
-        """Nothing is left to delete."""
 
 
 class ResponseReader:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtNetwork import QHttp2Configuration, QLocalServer, QTcpServer
+from shiboken6 import isValid
 
 from . import _log
 from ._core import HeadVerdict, ServerCore
@@ -115,7 +116,6 @@ class QAbstractHttpServer(Verifiers, QObject):
         if server.parent() is not self or id(server) not in self._listeners:
             return False
         self._forget(server)
-        self._core.keep_sockets_of(server, self)
         server.setParent(None)
         return True
 
@@ -133,10 +133,10 @@ class QAbstractHttpServer(Verifiers, QObject):
         for listener in tuple(self._listeners.values()):
             listener.stop()
             server = listener.server
-            self._core.keep_sockets_of(server, self)
-            server.close()
-            server.setParent(None)
-            server.deleteLater()
+            if isValid(server):
+                server.close()
+                server.setParent(None)
+                server.deleteLater()
         self._listeners.clear()
         if self._pending is not None:
             self._pending.close()
