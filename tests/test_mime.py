@@ -19,6 +19,7 @@ def by_qt(body):
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch):
     monkeypatch.setattr(_mime, "_remembered", {})
+    monkeypatch.setattr(_mime, "_heads", {})
     monkeypatch.setattr(_mime, "_fields", {})
 
 
@@ -76,6 +77,23 @@ def test_sniff_of_large_bodies(start, size):
     assert body not in _mime._remembered
 
 
+def test_large_bodies_that_begin_alike_are_told_apart():
+    image = b"\0" * 32769 + b"CD001"
+    bodies = [bytes(len(image)), image, image + bytes(100), image[:-1], bytes(HEAD + 5), image.ljust(HEAD + 5, b"\0")]
+    expected = [by_qt(body) for body in bodies]
+    assert len(set(expected)) > 1
+    for _ in range(2):
+        assert [_mime.sniff(body) for body in bodies] == expected
+        assert [_mime.sniff(body) for body in reversed(bodies)] == expected[::-1]
+
+
+def test_a_large_body_said_again_is_not_looked_at_again(monkeypatch):
+    body = b"<html>" + b"x" * 100_000
+    first = _mime.sniff(body)
+    monkeypatch.setattr(_mime, "QMimeDatabase", None)
+    assert _mime.sniff(bytes(bytearray(body))) == first
+
+
 def test_memory_is_bounded():
     for number in range(_mime._REMEMBERED_COUNT + 10):
         _mime.sniff(b"%d" % number)
@@ -84,6 +102,9 @@ def test_memory_is_bounded():
     assert len(_mime._fields) == _mime._REMEMBERED_COUNT
     _mime.sniff(b"x" * (_mime._REMEMBERED_SIZE + 1))
     assert len(_mime._remembered) == 10
+    for number in range(_mime._HEADS_COUNT + 3):
+        _mime.sniff((b"%d" % number).ljust(_mime._REMEMBERED_SIZE + 1))
+    assert len(_mime._heads) <= _mime._HEADS_COUNT
 
 
 def test_type_fields():
