@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from PySide6.QtCore import QTimer
 from PySide6.QtNetwork import QAbstractSocket, QHostAddress, QLocalServer, QSslConfiguration, QSslSocket, QTcpServer
 
 from qhttpserver_py import _log
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
 
 _LOOPBACK = "127.0.0.1"
 
+REST_MS = 250
+"""Milliseconds between attempts to accept when the process has run out of descriptors."""
+
 
 class Listener:
     """Connects a bound server's pending connections to the core; ``stop()`` ends that."""
 
-    __slots__ = ("__weakref__", "_core", "_local", "server")
+    __slots__ = ("__weakref__", "_core", "_local", "_rests", "server")
 
     def __init__(self, core: ServerCore, server: QTcpServer | QLocalServer) -> None:
         self._core: ServerCore | None = core
@@ -32,13 +36,26 @@ class Listener:
         bound: Any = server
         signal = bound.newConnection if self._local else bound.pendingConnectionAvailable
         signal.connect(self.accept)
+        self._rests = False
+        if not self._local:
+            bound.acceptError.connect(self._rest)
 
     def stop(self) -> None:
         """Take no more connections."""
         self._core = None
 
+    def _rest(self, _error: object) -> None:
+        """No descriptor or memory is left for another connection: Qt stops listening until told otherwise."""
+        if self._core is None:
+            return
+        if not self._rests:
+            self._rests = True
+            _log.warning(_log.SERVER, f"Cannot accept connections for now: {self.server.errorString()}")
+        QTimer.singleShot(REST_MS, self.server, self.server.resumeAccepting)
+
     def accept(self) -> None:
         """Take all connections that are pending."""
+        self._rests = False
         server = self.server
         while self._core is not None and server.hasPendingConnections():
             socket = server.nextPendingConnection()

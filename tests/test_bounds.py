@@ -18,7 +18,7 @@ from qhttpserver_py import QHttpServer, QHttpServerConfiguration, QHttpServerReq
 from qhttpserver_py._closing import LINGER
 from qhttpserver_py._connection import READ_BUFFER, WRITE_HIGH
 
-from .rawclient import RawClient, ask, bound, settle, spin
+from .rawclient import RawClient, ask, bound, logged, settle, spin
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -177,6 +177,18 @@ def test_unread_replies_hold_further_requests_back() -> None:
         settle()
     assert connection.socket.bytesToWrite() < 2 * WRITE_HIGH + 100_300
     client.close()
+
+
+def test_a_process_without_descriptors_accepts_again() -> None:
+    """Qt pauses a server whose accept() failed, for good."""
+    server, port = configured()
+    tcp = server.servers()[0]
+    tcp.pauseAccepting()
+    with logged() as lines:
+        tcp.acceptError.emit(QTcpSocket.SocketError.SocketResourceError)
+        tcp.acceptError.emit(QTcpSocket.SocketError.SocketResourceError)
+        assert still_serves(port)
+    assert [text for _, _, text in lines if "Cannot accept" in text] == [lines[0][2]]
 
 
 # ---- deadlines
