@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakMethod
 
 from PySide6.QtCore import QObject
 
 
 class ContextBound:
-    """A callable held strongly until its context is destroyed; the context itself is not held."""
+    """A callable held strongly until its context is destroyed; the context itself is not held.
+
+    Nor is whoever is to hear of that, as *on_death*: it holds this object, and a server is to go with
+    its last reference.
+    """
 
     __slots__ = ("__weakref__", "_on_death", "callback")
 
@@ -17,12 +22,12 @@ class ContextBound:
         self, context: QObject, callback: Callable[..., Any], on_death: Callable[[ContextBound], None]
     ) -> None:
         self.callback: Callable[..., Any] | None = callback
-        self._on_death: Callable[[ContextBound], None] | None = on_death
+        self._on_death = WeakMethod(on_death)
         context.destroyed.connect(self.die)
 
     def die(self) -> None:
         """The context is gone, and the callable with it."""
         self.callback = None
-        on_death, self._on_death = self._on_death, None
+        on_death = self._on_death()
         if on_death is not None:
             on_death(self)

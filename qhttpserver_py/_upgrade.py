@@ -134,7 +134,7 @@ def _deliver(socket: Any) -> None:
     if isValid(socket) and socket.bytesAvailable():
         socket.readyRead.emit()
     if isValid(socket) and socket.state() == socket.SocketState.UnconnectedState:
-        socket.disconnected.emit()
+        socket.stateChanged.emit(socket.state())
 
 
 def _close(websocket: QWebSocket, socket: Any, _rest: bytes) -> None:
@@ -144,6 +144,8 @@ def _close(websocket: QWebSocket, socket: Any, _rest: bytes) -> None:
         if isValid(socket):
             socket.blockSignals(False)
         websocket.close(QWebSocketProtocol.CloseCode.CloseCodeGoingAway)
+        if isValid(socket):
+            socket.disconnectFromHost()  # a close frame from the peer is not worth the wait
         websocket.deleteLater()
 
 
