@@ -68,7 +68,7 @@ def _own_members(cls):
             found[name] = inspect.getdoc(getattr(cls, name)) or ""
             if type(value).__name__ == "Signal":
                 found[name] = f"Qt: {base.__name__}::{name}."
-    return found.items()
+    return [(name, doc) for name, doc in found.items() if _is_marked(doc)]
 
 
 class QtMatrix(SphinxDirective):
@@ -91,22 +91,23 @@ class QtMatrix(SphinxDirective):
                     else "not in Qt"
                     if not in_qt
                     else "of QFuture",
-                    self._wheel(stub, name, member),
+                    self._wheel(stub, cls, member),
                     "yes",
                 ]
             )
         return [_table(rows)]
 
     @staticmethod
-    def _wheel(stub, name, member):
+    def _wheel(stub, cls, member):
         if stub is None:
             return "not installed here"
-        key = f"{name}.{member}"
-        if key in BROKEN:
-            return BROKEN[key]
-        if member not in stub.get(name, ()):
+        owners = [base.__name__ for base in cls.__mro__]
+        broken = [BROKEN[f"{owner}.{member}"] for owner in owners if f"{owner}.{member}" in BROKEN]
+        if broken:
+            return broken[0]
+        if not any(member in stub.get(owner, ()) for owner in owners):
             return "no"
-        return UNREACHABLE.get(name, "yes")
+        return UNREACHABLE.get(cls.__name__, "yes")
 
 
 def _table(rows):
@@ -127,35 +128,38 @@ def _table(rows):
     return table
 
 
-def show_counterpart(_app, _what, _name, _obj, _options, lines):
-    """Turn the last line of a docstring into a link, or into a mark."""
+def show_counterpart(_app, what, _name, obj, _options, lines):
+    """Turn the last line of a docstring into a link, or into a mark; name the members of enumerations."""
     text = "\n".join(lines).rstrip()
     found = COUNTERPART.search(text)
     if found:
         page, _, member = found[1].partition("::")
-        page = "QObject" if page == "QAbstractItemModel" and not member else page
-        target = f"https://doc.qt.io/qt-6/{page.lower()}.html" + (f"#{_anchor(page, member)}" if member else "")
+        link = f"`{found[1]} <https://doc.qt.io/qt-6/{page.lower()}.html{'#' if member else ''}{member}>`__"
         note = re.sub(r"\s+", " ", found[2].strip())
-        text = f"{text[: found.start()].rstrip()}\n\n*Qt:* `{found[1]} <{target}>`__{' ' + note if note not in ('', '.') else ''}"
+        text = f"{text[: found.start()].rstrip()}\n\n*Qt:* {link}{' ' * (note[:1] == '(')}{note}"
     else:
         text = NOT_IN_QT.sub("\n\n*Not in Qt.*", text)
+    if what == "class" and issubclass(obj, Enum):
+        text += "\n\n" + ", ".join(f"``{member}``" for member in obj.__members__) + "."
     lines[:] = text.split("\n")
 
 
-def _anchor(page, member):
-    return page if member == page else member
-
-
-def skip_second_names(_app, _what, name, obj, skip, _options):
-    """Leave the snake_case names out: each member is listed once, under Qt's name."""
+def skip_unmarked(_app, what, name, obj, skip, _options):
+    """Leave out second names, since each member is listed once under Qt's, and methods between our own classes."""
     if "_" in name.strip("_") and getattr(obj, "__name__", name) != name:
         return True
-    return None if not isinstance(obj, Enum) else skip
+    if what == "class" and inspect.isroutine(obj) and not _is_marked(inspect.getdoc(obj) or ""):
+        return True
+    return skip
+
+
+def _is_marked(doc):
+    return bool(COUNTERPART.search(doc) or NOT_IN_QT.search(doc))
 
 
 def setup(app):
     """Called by Sphinx."""
     app.add_directive("qtmatrix", QtMatrix)
     app.connect("autodoc-process-docstring", show_counterpart)
-    app.connect("autodoc-skip-member", skip_second_names)
+    app.connect("autodoc-skip-member", skip_unmarked)
     return {"parallel_read_safe": True}
