@@ -14,6 +14,7 @@ from qhttpserver_py import _log
 from qhttpserver_py._headers import with_fields
 from qhttpserver_py._protocol.engine import Header, Headers, Message
 from qhttpserver_py._protocol.reply import CANCELED, DONE, STREAMING, WAITING, ReplyState, advance
+from qhttpserver_py._protocol.response import check_status
 from qhttpserver_py._pump import Pump, with_source_fields
 
 if TYPE_CHECKING:
@@ -71,16 +72,12 @@ class Exchange:
     # ---- what a handler may do; order checked in the caller's thread, bytes moved in the server's
 
     def send(self, status: int, headers: Headers, body: bytes) -> None:
-        """Answer with a whole reply."""
-        self.state = state = advance(self.state, "send")
-        if state is not CANCELED:
-            self._run(lambda: self._send(status, headers, body))
+        """Answer with a whole reply; ValueError, and nothing is answered, where it must not be sent."""
+        self._open("send", status, lambda: self._send(status, headers, body))
 
     def begin(self, status: int, headers: Headers, length: int | None = None) -> None:
-        """Begin a streamed reply."""
-        self.state = state = advance(self.state, "begin")
-        if state is not CANCELED:
-            self._run(lambda: self._begin(status, headers, length))
+        """Begin a streamed reply; ValueError, and none is begun, where its head must not be sent."""
+        self._open("begin", status, lambda: self._begin(status, headers, length))
 
     def chunk(self, data: bytes) -> None:
         """Send a piece of a streamed reply."""
@@ -224,6 +221,18 @@ class Exchange:
             hook()
 
     # ---- in the server's thread
+
+    def _open(self, operation: str, status: int, call: Callable[[], None]) -> None:
+        before = self.state
+        self.state = state = advance(before, operation)
+        if state is CANCELED:
+            return
+        try:
+            check_status(status)  # here, for a caller in another thread
+            self._run(call)
+        except ValueError:
+            self.state = before
+            raise
 
     def _run(self, call: Callable[[], None]) -> None:
         connection = self.connection

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from shiboken6 import isValid
 
 from . import _log
 from ._core import HeadVerdict, ServerCore
+from ._lifetime import Lifetime
 from ._listener import Listener
 from ._protocol.engine import Engine, Message
 from ._snake import adopt_overrides, with_snake_case
@@ -30,7 +30,7 @@ Observer = Callable[[QHttpServerRequest, int, int, float], None]
 
 
 @with_snake_case
-class QAbstractHttpServer(Verifiers, QObject):
+class QAbstractHttpServer(Verifiers, Lifetime, QObject):
     """Serves HTTP from bound servers; subclasses override ``handleRequest`` and ``missingHandler``.
 
     Lives in the thread it was made in; all networking and all handlers run there.
@@ -58,7 +58,6 @@ class QAbstractHttpServer(Verifiers, QObject):
                 "subclass it and override handleRequest() and missingHandler(), or use QHttpServer"
             )
         super().__init__(parent)
-        self._ident = threading.get_ident()
         self._configuration = QHttpServerConfiguration()
         self._http2_configuration = QHttp2Configuration()
         self._listeners: dict[int, Listener] = {}
@@ -94,6 +93,7 @@ class QAbstractHttpServer(Verifiers, QObject):
         if isinstance(former, QAbstractHttpServer):
             former._forget(server)
         server.setParent(self)
+        self._core.opened()
         listener = Listener(self._core, server)
         self._listeners[id(server)] = listener
         listener.accept()
@@ -180,8 +180,12 @@ class QAbstractHttpServer(Verifiers, QObject):
     def setConfiguration(self, config: QHttpServerConfiguration, /) -> None:
         """Replace the settings, for established connections and new ones.
 
+        Raises:
+            RuntimeError: called from another thread than the server's.
+
         Qt: QAbstractHttpServer::setConfiguration.
         """
+        self._check_thread("setConfiguration")
         self._configuration = QHttpServerConfiguration(config)
         self._core.configure(self._configuration)
 
@@ -195,8 +199,12 @@ class QAbstractHttpServer(Verifiers, QObject):
     def setHttp2Configuration(self, configuration: QHttp2Configuration, /) -> None:
         """Replace the HTTP/2 settings; the next connection uses them.
 
+        Raises:
+            RuntimeError: called from another thread than the server's.
+
         Qt: QAbstractHttpServer::setHttp2Configuration.
         """
+        self._check_thread("setHttp2Configuration")
         self._http2_configuration = QHttp2Configuration(configuration)
 
     def _make_http2(self) -> Engine:
@@ -310,11 +318,7 @@ class QAbstractHttpServer(Verifiers, QObject):
         return f"{message.method} {type(self).__name__}"
 
     def _check_thread(self, name: str) -> None:
-        if threading.get_ident() != self._ident:
-            raise RuntimeError(
-                f"{name}() was called from another thread than the server's; "
-                "post it there, for example with QMetaObject.invokeMethod or a queued signal"
-            )
+        self._core.check_thread(name)
 
 
 def _described(server: Any) -> str:

@@ -16,10 +16,10 @@ from ._protocol.reply import CANCELED, DONE
 from ._protocol.wire import check_header, check_trailer
 from ._snake import with_snake_case
 from ._statuscode import StatusCode
+from .qhttpserverresponse import QHttpServerResponse
 
 if TYPE_CHECKING:
     from ._exchange import Exchange
-    from .qhttpserverresponse import QHttpServerResponse
 
 Status = StatusCode | HTTPStatus | int
 Bytes = QByteArray | bytes | bytearray | memoryview
@@ -135,9 +135,13 @@ class QHttpServerResponder:
 
         Raises:
             RuntimeError: the reply was sent or begun already.
+            TypeError: *response* is no QHttpServerResponse.
+            ValueError: its status is an interim one, or a header has CR, LF or NUL; nothing was sent.
 
         Qt: QHttpServerResponder::sendResponse.
         """
+        if not isinstance(response, QHttpServerResponse):
+            raise TypeError(f"sendResponse() takes a QHttpServerResponse, not {type(response).__name__}")
         self._exchange.send(response._status, response._headers, response._data)
 
     def _write_document(self, document: QJsonDocument, fields: Any, code: int, args: Sequence[Any]) -> None:
@@ -275,8 +279,6 @@ def _fields(value: object, args: Sequence[Any]) -> list[Header]:
     if isinstance(value, QHttpHeaders):
         return pairs(value)
     mime = value.encode("latin-1") if isinstance(value, str) else _data(value, args)
-    if not mime:
-        return []
     check_header(b"content-type", mime)
     return [(b"content-type", mime)]
 

@@ -176,6 +176,8 @@ def test_other_threads_are_refused() -> None:
         lambda: server.setMissingHandler(server, print),
         server.clearMissingHandler,
         lambda: server.addAfterRequestHandler(server, print),
+        lambda: server.setConfiguration(QHttpServerConfiguration()),
+        lambda: server.setHttp2Configuration(QHttp2Configuration()),
     ]
     errors: list[str] = []
 

@@ -79,7 +79,7 @@ TEXT = ("content-type", "text/plain")
             [TEXT, ("content-length", "2")],
             "é".encode(),
         ),
-        (lambda r: r.write(b"abc", b""), 200, [("content-length", "3")], b"abc"),
+        (lambda r: r.write(b"abc", b""), 200, [("content-type", ""), ("content-length", "3")], b"abc"),
         (lambda r: r.write(b"abc", fields(("X-A", "1"))), 200, [("x-a", "1"), ("content-length", "3")], b"abc"),
         (lambda r: r.write(device(b"dev"), b"text/plain"), 200, [TEXT, ("content-length", "3")], b"dev"),
         (
@@ -100,6 +100,38 @@ def test_write_forms(act: Act, status: int, expected: list[Any], body: bytes) ->
     reply = answered(act)
     got = [field for field in own(reply) if field != ("content-type", "application/octet-stream") or field in expected]
     assert (reply.status, got, reply.body) == (status, expected, body)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lambda r: r.write(Code.Continue),
+        lambda r: r.sendResponse(QHttpServerResponse(Code.Continue)),
+        lambda r: r.sendResponse("text"),
+        lambda r: r.writeBeginChunked(b"a/b", 100),
+        lambda r: r.writeBeginChunked(b"a\r\nb"),
+        lambda r: r.write(b"x", b"a\0b"),
+    ],
+)
+@pytest.mark.parametrize("other_thread", [False, True])
+def test_what_must_not_be_sent_leaves_the_reply_to_come(bad: Act, other_thread: bool) -> None:
+    kinds: list[type] = []
+
+    def act(responder: QHttpServerResponder) -> None:
+        try:
+            bad(responder)
+        except (ValueError, TypeError) as error:
+            kinds.append(type(error))
+        responder.write(b"after all", b"text/plain")
+
+    def start(responder: QHttpServerResponder) -> None:
+        if other_thread:
+            threading.Thread(target=act, args=[responder]).start()
+        else:
+            act(responder)
+
+    reply = answered(start)
+    assert (reply.status, reply.body, len(kinds)) == (200, b"after all", 1)
 
 
 def device(data: bytes) -> QBuffer:
