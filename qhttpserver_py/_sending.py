@@ -129,6 +129,7 @@ class Sending(Incoming):
         self.write_raw(reply)
         if self.socket is not None and not self.closing:
             self.engine.linger = True
+            self._exchanges.clear()  # the one that wrote this is answered, not cancelled
             self.finish()
 
     # ---- what the peer takes

@@ -69,7 +69,7 @@ def test_in_the_slot_that_hears_of_bytes_taken(server: QHttpServer) -> None:
             ended.append(1)
         yield b"y"
 
-    server.route("/", lambda: pieces())
+    server.route("/", pieces)
     watched.client.get("/")
     assert spin(lambda: ended and watched.deleted)
 
