@@ -33,6 +33,9 @@ PROGRESS = 256
 GRACE = 15.0
 """How long a peer may take to read the last bytes of a connection that closes, in seconds."""
 
+LAST_BYTES = 1.0
+"""The same once the server was closed and its grace is over."""
+
 
 class Closing:
     """The end of a connection; see the module's first lines."""
@@ -54,6 +57,7 @@ class Closing:
         "closing",
         "closing_at",
         "core",
+        "doomed",
         "drops_input",
         "engine",
         "head_since",
@@ -143,7 +147,10 @@ class Closing:
 
     def drop(self) -> None:
         """Time is up: cut replies in flight, but not the one whose handler is closing the server now."""
-        if not self.closing and not self._dispatching:
+        self.doomed = True
+        if self.closing:
+            self.closing_at = min(self.closing_at, monotonic() + LAST_BYTES)
+        elif not self._dispatching:
             self.abort()
 
     def abort(self) -> None:
@@ -180,7 +187,11 @@ class Closing:
         if self._depth:
             self._grave = socket
         elif isValid(socket):  # not where it is Qt that deletes it, when the program ends
+            # Its parent's wrapper would keep its own for good; ours keeps it until it is deleted:
+            # without a parent the last reference deletes at once, and it may be emitting.
+            socket.setParent(None)
             socket.deleteLater()
+            self.core.post(lambda: _keep(socket))
 
     def _leave_slot(self) -> None:
         """A slot of the socket returns to Qt; behind the last one a dead socket can go."""
@@ -274,3 +285,7 @@ class Closing:
             self._taken_at = now
             return False
         return now - self._taken_at >= patience
+
+
+def _keep(_held: object) -> None:
+    """Hold a reference until called."""

@@ -7,6 +7,7 @@ handler may delete the server: what is left finds nobody to dispatch to and stop
 from __future__ import annotations
 
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from time import monotonic
@@ -33,6 +34,7 @@ SWEEP_MS = 500
 HeadVerdict = Literal["dispatch", "continue", "wait"]
 
 _live: set[ServerCore] = set()  # cores with connections, kept until the last of them is gone
+_open: dict[int, set[int]] = {}  # by thread: cores, by id, that serve or may serve
 
 
 class ServerCore:
@@ -55,6 +57,8 @@ class ServerCore:
         self._timer.setInterval(SWEEP_MS)
         self._timer.timeout.connect(self.sweep)
         self.post: Callable[[Callable[[], Any]], None] = self._mailbox.post
+        self._ident = threading.get_ident()
+        self._idle_hooks: list[Callable[[], object]] = []
         server.destroyed.connect(self.shut_down)
 
     def server(self) -> QAbstractHttpServer | None:
@@ -95,6 +99,30 @@ class ServerCore:
             _live.discard(self)
             if self._timer is not None:
                 self._timer.stop()
+            self._tell_idle()
+
+    def when_idle(self, hook: Callable[[], object]) -> None:
+        """Call *hook* once, when no connection is left."""
+        self._idle_hooks.append(hook)
+
+    def _tell_idle(self) -> None:
+        hooks, self._idle_hooks = self._idle_hooks, []
+        for hook in hooks:
+            hook()
+
+    def opened(self) -> None:
+        """The server has something to listen on."""
+        _open.setdefault(self._ident, set()).add(id(self))
+
+    def _closed(self) -> None:
+        """The last open server of a thread lets the asyncio loop go that its coroutines ran on."""
+        others = _open.get(self._ident, set())
+        others.discard(id(self))
+        if not others:
+            _open.pop(self._ident, None)
+            loaded = sys.modules.get("qhttpserver_py._eventloop")
+            if loaded is not None and threading.get_ident() == self._ident:
+                loaded.release()
 
     def close(self, timeout: int) -> None:
         """Close every connection when its replies in flight are done, or after *timeout* ms."""
@@ -105,6 +133,7 @@ class ServerCore:
             QTimer.singleShot(timeout, self._timer, lambda: _drop(left))
         else:
             _drop(left)
+        self._closed()
 
     def shut_down(self) -> None:
         """The server is being deleted: its timer, sockets and replies go with it."""
@@ -114,6 +143,8 @@ class ServerCore:
             connection.lose_socket()
         self.connections.clear()
         _live.discard(self)
+        self._tell_idle()
+        self._closed()
 
     def sweep(self) -> None:
         """Enforce every connection's deadlines."""
@@ -121,6 +152,14 @@ class ServerCore:
         now, timeout = monotonic(), float(max(self.limits.keep_alive, 0))
         for connection in tuple(self.connections):
             connection.sweep(now, timeout)
+
+    def check_thread(self, name: str) -> None:
+        """Raise RuntimeError in any other thread than the server's."""
+        if threading.get_ident() != self._ident:
+            raise RuntimeError(
+                f"{name}() was called from another thread than the server's; "
+                "post it there, for example with QMetaObject.invokeMethod or a queued signal"
+            )
 
     # ---- settings
 
