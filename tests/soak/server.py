@@ -1,0 +1,176 @@
+"""The server under load, in a process of its own; what it holds can be asked for at ``/stats``."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import resource
+import sys
+import tempfile
+from collections import Counter
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QByteArray, QCoreApplication, QObject, QTimer
+from PySide6.QtNetwork import (
+    QHostAddress,
+    QSsl,
+    QSslCertificate,
+    QSslConfiguration,
+    QSslKey,
+    QSslServer,
+    QTcpServer,
+)
+
+from qhttpserver_py import (
+    QHttpServer,
+    QHttpServerConfiguration,
+    QHttpServerRequest,
+    QHttpServerResponder,
+    QHttpServerWebSocketUpgradeResponse,
+)
+from qhttpserver_py._protocol import wire
+
+Post = QHttpServerRequest.Method.Post
+WATCHED = ("Connection", "Exchange", "Http1Engine", "Http2Engine", "Pump", "BodyStream", "QTcpSocket", "QSslSocket")
+"""Classes whose live objects are counted."""
+
+
+class Injected(Exception):
+    """What a handler raises on purpose."""
+
+
+class Server(QHttpServer):
+    """Every kind of handler once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sockets: set[Any] = set()
+        self.random = random.Random(1)
+        self.route("/", lambda: "home")
+        self.route("/json/<arg>", self.json)
+        self.route("/echo", Post, lambda request: request.body())
+        self.route("/stream", lambda: (b"x" * 5000 for _ in range(20)))
+        self.route("/later", self.later)
+        self.route("/kept", self.kept)
+        self.route("/fails", self.fails)
+        self.route("/upload", Post, self.upload, stream=True)
+        self.route("/full", Post, self.full_disk, stream=True)
+        self.route("/clock", self.jump)
+        self.route("/stats", self.stats)
+        if self._can_upgrade():
+            self.newWebSocketConnection.connect(self.talk)
+
+    def _can_upgrade(self) -> bool:
+        try:
+            accept = QHttpServerWebSocketUpgradeResponse.accept
+            self.addWebSocketUpgradeVerifier(self, lambda request: accept())
+        except ImportError:
+            return False
+        return True
+
+    def json(self, number: int) -> dict[str, int]:
+        return {"number": number}
+
+    def later(self) -> Future[str]:
+        future: Future[str] = Future()
+        QTimer.singleShot(self.random.randrange(20), self, lambda: future.cancelled() or future.set_result("later"))
+        return future
+
+    def kept(self, responder: QHttpServerResponder) -> None:
+        QTimer.singleShot(self.random.randrange(20), self, lambda: responder.write(b"kept", "text/plain"))
+
+    def fails(self) -> str:
+        if self.random.random() < 0.5:
+            raise Injected
+        return "well"
+
+    def upload(self, request: QHttpServerRequest) -> Any:
+        return self.spool(request, None)
+
+    def full_disk(self, request: QHttpServerRequest) -> Any:
+        return self.spool(request, "/dev/full")
+
+    async def spool(self, request: QHttpServerRequest, path: str | None) -> str:
+        size = 0
+        with open(path, "wb", 0) if path else tempfile.TemporaryFile() as file:
+            async for piece in request.stream():
+                file.write(piece)
+                size += len(piece)
+        return str(size)
+
+    def jump(self) -> str:
+        """Set the wall clock back or forth, as far as the package looks at it."""
+        offset = self.random.choice((-86400, 3600, 0))
+        wire._date._clock = lambda: __import__("time").time() + offset
+        return "jumped"
+
+    def talk(self) -> None:
+        while self.hasPendingWebSocketConnections():
+            socket = self.nextPendingWebSocketConnection()
+            if socket is None:
+                return
+            self.sockets.add(socket)
+            socket.textMessageReceived.connect(lambda text, socket=socket: socket.sendTextMessage(text))
+            socket.disconnected.connect(lambda socket=socket: (self.sockets.discard(socket), socket.deleteLater()))
+
+    def stats(self) -> dict[str, Any]:
+        gc.collect()
+        found = Counter(type(thing).__name__ for thing in gc.get_objects())
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return {
+            "rss": pages * resource.getpagesize(),
+            "fds": len(os.listdir("/proc/self/fd")),
+            "connections": len(self._core.connections),
+            "children": len(self.findChildren(QObject)),
+            "websockets": len(self.sockets),
+            **{name: found[name] for name in WATCHED},
+        }
+
+
+def tls() -> QSslConfiguration | None:
+    """Return a configuration with a certificate made now; None without trustme."""
+    try:
+        import trustme
+    except ImportError:
+        return None
+    certificate = trustme.CA().issue_cert("localhost")
+    configuration = QSslConfiguration.defaultConfiguration()
+    configuration.setLocalCertificate(QSslCertificate(certificate.cert_chain_pems[0].bytes()))
+    pem = certificate.private_key_pem.bytes()
+    key = QSslKey(pem, QSsl.KeyAlgorithm.Ec)
+    configuration.setPrivateKey(QSslKey(pem, QSsl.KeyAlgorithm.Rsa) if key.isNull() else key)
+    configuration.setAllowedNextProtocols([QByteArray(b"h2"), QByteArray(b"http/1.1")])
+    return configuration
+
+
+def main() -> None:
+    """Listen, print the two ports, and serve until the parent closes our input."""
+    app = QCoreApplication([])
+    sys.excepthook = lambda kind, error, trace: (
+        None if kind in (Injected, OSError) else sys.__excepthook__(kind, error, trace)
+    )
+    server = Server()
+    configuration = QHttpServerConfiguration()
+    configuration.setKeepAliveTimeout(2)
+    server.setConfiguration(configuration)
+    secure = QSslServer()
+    if (made := tls()) is not None:
+        secure.setSslConfiguration(made)
+    ports = []
+    for tcp in (QTcpServer(), secure):
+        tcp.setListenBacklogSize(512)
+        assert tcp.listen(QHostAddress("127.0.0.1"), 0)
+        assert server.bind(tcp)
+        ports.append(tcp.serverPort())
+    descriptors = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    if descriptors:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+    print(*ports, flush=True)
+    app.exec()
+
+
+if __name__ == "__main__":
+    main()
