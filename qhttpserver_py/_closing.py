@@ -57,6 +57,7 @@ class Closing:
         "closing",
         "closing_at",
         "core",
+        "counted",
         "doomed",
         "drops_input",
         "engine",
@@ -70,6 +71,7 @@ class Closing:
 
     def __init__(self, core: ServerCore, socket: QTcpSocket | QLocalSocket, host: str | None, peer: Peer) -> None:
         self.core = core
+        self.counted = True  # against the limits of connections; one that was refused is not
         self.socket: Any = socket
         self.host = host
         self.peer = peer
@@ -136,8 +138,7 @@ class Closing:
         if self.socket is None or self.closing:
             return
         if self._first is not None:
-            self.abort()
-            return
+            self._decide()
         self._queue.clear()
         self.engine.close()
         self.flush()
@@ -238,8 +239,19 @@ class Closing:
         return now >= self.closing_at
 
     def _sweep_undecided(self, now: float, timeout: float) -> None:
-        if now - (self.head_since or self.active_at) >= timeout:
-            self.abort()
+        if now - (self.head_since or self.active_at) < timeout:
+            return
+        began = bool(self._first)
+        self._decide()
+        if began:
+            self._late("the request's head did not arrive in time")
+        else:
+            self._sweep_idle()
+
+    def _decide(self) -> None:
+        """No byte more will tell which protocol it is: HTTP/1."""
+        self.engine = self.core.make_engine("http1")
+        self._first = None
 
     def _sweep_idle(self) -> None:
         if self.engine.partial == 2 and not self._held:

@@ -82,7 +82,8 @@ class ServerCore:
 
     def adopt(self, connection: Connection) -> None:
         """Count a new connection in and watch its deadlines."""
-        self.admission.enter(connection.host)
+        if connection.counted:
+            self.admission.enter(connection.host)
         if not self.connections:
             _live.add(self)
             if self._timer is not None:
@@ -94,7 +95,8 @@ class ServerCore:
         if connection not in self.connections:
             return
         self.connections.discard(connection)
-        self.admission.leave(connection.host)
+        if connection.counted:
+            self.admission.leave(connection.host)
         if not self.connections:
             _live.discard(self)
             if self._timer is not None:

@@ -94,6 +94,7 @@ class Listener:
         connection = Connection(core, socket, host, peer)
         core.adopt(connection)
         if status:
+        connection.counted = not status
             _log.info(_log.SECURITY, f"{status}: {detail}: {listed_as}")
             connection.refuse(core.make_engine(kind or "http1"), Refusal(1, status, detail))
         else:

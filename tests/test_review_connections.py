@@ -1,0 +1,80 @@
+"""How connections end that never said much, and which ones count."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from qhttpserver_py import QHttpServer
+
+from .rawclient import RawClient, ask, bound, spin
+
+pytestmark = pytest.mark.usefixtures("qapp")
+
+
+def outcome(port: int, data: bytes, during: Callable[[], None] = lambda: None) -> tuple[bytes, str]:
+    """Send *data* and nothing more; return what came, and how the connection ended."""
+    ended: list[tuple[bytes, str]] = []
+    connected = threading.Event()
+
+    def talk() -> None:
+        received = b""
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+            peer.sendall(data)
+            connected.set()
+            try:
+                while more := peer.recv(65536):
+                    received += more
+            except ConnectionResetError:
+                ended.append((received, "reset"))
+            else:
+                ended.append((received, "closed"))
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    assert spin(connected.is_set)
+    spin(lambda: False, 0.1)
+    during()
+    assert spin(lambda: ended)
+    thread.join(10)
+    return ended[0]
+
+
+def impatient() -> QHttpServer:
+    server = QHttpServer()
+    configuration = server.configuration()
+    configuration.setKeepAliveTimeout(1)
+    server.setConfiguration(configuration)
+    return server
+
+
+@pytest.mark.parametrize(("data", "status"), [(b"", b""), (b"PRI * HT", b"HTTP/1.1 408 "), (b"GET", b"HTTP/1.1 408 ")])
+def test_silence_ends_in_a_close_not_in_a_reset(data: bytes, status: bytes) -> None:
+    server = impatient()
+    received, end = outcome(bound(server), data)
+    assert (received[: len(status)], bool(received), end) == (status, bool(status), "closed")
+
+
+def test_closing_the_server_does_not_reset_silent_connections() -> None:
+    server = QHttpServer()
+    assert outcome(bound(server), b"", server.close) == (b"", "closed")
+
+
+@pytest.mark.parametrize("setter", ["setMaximumConnections", "setMaximumConnectionsPerHost"])
+def test_refused_connections_do_not_count(setter: str) -> None:
+    server = QHttpServer()
+    server.route("/", lambda: "here")
+    configuration = server.configuration()
+    getattr(configuration, setter)(1)
+    server.setConfiguration(configuration)
+    port = bound(server)
+    first = RawClient(port)
+    first.get("/")
+    assert first.reply().status == 200
+    refused = RawClient(port)  # and it stays, as long as it is let
+    assert refused.reply().status == 429
+    first.close()
+    assert spin(lambda: ask(port, "/").status == 200, 1)
