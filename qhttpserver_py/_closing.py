@@ -222,6 +222,9 @@ class Closing:
             if self._overdue(now):
                 self.abort()
             return
+        if self._depth:  # a handler spins an event loop: Qt keeps readyRead() back until its slot returns
+            self.catch_up()
+            return
         if self._peer_takes_nothing(now, max(timeout, 1.0)):
             self.core.log_timeout(self, "takes no bytes of its reply")
             self.abort()
@@ -231,6 +234,19 @@ class Closing:
             self._late("the request's head did not arrive in time")
         elif now - self.active_at >= timeout and not self._taken_at:  # with bytes to take it is not idle
             self._sweep_idle()
+
+    def catch_up(self) -> None:
+        """See ``Connection``."""
+        raise NotImplementedError
+
+    def excuse(self, seconds: float) -> None:
+        """The event loop stood still, or the machine slept: the peer is not to blame for that time."""
+        self.active_at += seconds
+        self.closing_at += seconds
+        if self.head_since:
+            self.head_since += seconds
+        if self._taken_at:
+            self._taken_at += seconds
 
     def _overdue(self, now: float) -> bool:
         """Whether a closing connection has been waited for long enough; a slow download goes on."""

@@ -44,11 +44,12 @@ HELD_BY_BODY = 4  # the handler does not keep up with the body it asked for piec
 class Connection(Sending):
     """A peer's connection, from accept to close. Lives in the server's thread."""
 
-    __slots__ = ("_read_all",)
+    __slots__ = ("_available", "_read")
 
     def __init__(self, core: ServerCore, socket: QTcpSocket | QLocalSocket, host: str | None, peer: Peer) -> None:
         super().__init__(core, socket, host, peer)
-        self._read_all: Any = socket.readAll
+        self._available = socket.bytesAvailable
+        self._read: Any = socket.read
 
     def start(self, engine: Engine | None) -> None:
         """Begin to serve; *engine* is None where the first bytes decide the protocol."""
@@ -85,10 +86,17 @@ class Connection(Sending):
         finally:
             self._leave_slot()
 
+    def catch_up(self) -> None:
+        """Read what came while a handler of this connection spins an event loop."""
+        if not self._held and self.socket is not None and self.socket.bytesAvailable():
+            self.on_ready_read()
+
     def _serve(self) -> None:
         if self._held or self.socket is None:
             return
-        data = self._read_all().data()
+        # Exactly what there is: then Qt hands its buffer over, and keeps none for an idle connection,
+        # where readAll() would leave 16 KiB behind.
+        data = self._read(self._available()).data()
         if not data or self.drops_input:
             return
         self.active_at = now = monotonic()

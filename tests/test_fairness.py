@@ -8,6 +8,7 @@ import h2.config
 import h2.connection
 import h2.events
 import pytest
+from PySide6.QtCore import QEventLoop, QTimer
 
 from qhttpserver_py import QHttpServer
 
@@ -54,6 +55,25 @@ class Http2Client:
             return set(streams) <= set(self.ended)
 
         assert spin(done, 30)
+
+
+def test_a_dialog_in_a_handler_does_not_stop_the_other_streams() -> None:
+    server = QHttpServer()
+    loop = QEventLoop()
+    server.route("/dialog", lambda: loop.exec() or "closed")
+    server.route("/other", lambda: "other")
+    client = Http2Client(bound(server))
+
+    def behind_the_dialog() -> None:
+        assert loop.isRunning()
+        client.get(3, b"/other")
+        client.wait_for(3)
+        loop.quit()
+
+    QTimer.singleShot(100, behind_the_dialog)
+    client.get(1, b"/dialog")
+    client.wait_for(1, 3)
+    assert client.ended == [3, 1]
 
 
 @pytest.mark.parametrize("kind", ["bytes", "device"])
