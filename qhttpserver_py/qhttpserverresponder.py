@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from PySide6.QtCore import QByteArray, QIODevice, QJsonDocument
 from PySide6.QtNetwork import QHttpHeaders
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Status = StatusCode | HTTPStatus | int
 Bytes = QByteArray | bytes | bytearray | memoryview
+Content = Bytes | str | QIODevice
+TrailerName = QHttpHeaders.WellKnownHeader | str | bytes
 
 _EMPTY_TYPE = (b"content-type", b"application/x-empty")
 _JSON_TYPE = (b"content-type", b"application/json")
@@ -86,6 +88,15 @@ class QHttpServerResponder:
             exchange.drop()
 
     # ---- whole replies
+
+    @overload
+    def write(self, /, status: Status = ...) -> None: ...
+    @overload
+    def write(self, body: QHttpHeaders | QJsonDocument, /, status: Status = ...) -> None: ...
+    @overload
+    def write(self, document: QJsonDocument, headers: QHttpHeaders, /, status: Status = ...) -> None: ...
+    @overload
+    def write(self, data: Content, mimeType: Bytes | str | QHttpHeaders, /, status: Status = ...) -> None: ...
 
     def write(self, *args: Any, status: Status | None = None) -> None:
         """Send a whole reply.
@@ -163,6 +174,13 @@ class QHttpServerResponder:
         self._exchange.stream(code, headers, source, typed=True)
 
     # ---- replies in pieces
+
+    @overload
+    def writeBeginChunked(self, mimeType: Bytes | str | QHttpHeaders, /, status: Status = ...) -> None: ...
+    @overload
+    def writeBeginChunked(
+        self, headers: Bytes | str | QHttpHeaders, trailerNames: Iterable[TrailerName], /, status: Status = ...
+    ) -> None: ...
 
     def writeBeginChunked(self, *args: Any, status: Status | None = None) -> None:
         """Begin a reply in pieces.
@@ -295,7 +313,7 @@ def _data(value: object, args: Sequence[Any]) -> bytes:
     raise _misfit(args)
 
 
-def _trailer_name(name: QHttpHeaders.WellKnownHeader | str | bytes) -> bytes:
+def _trailer_name(name: TrailerName) -> bytes:
     if isinstance(name, QHttpHeaders.WellKnownHeader):
         known: Any = QHttpHeaders.wellKnownHeaderName(name)  # bytes or QByteArray, by release
         raw = bytes(known)

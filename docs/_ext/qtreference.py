@@ -58,7 +58,8 @@ def _stub_members():
 
 def _own_members(cls):
     """Return (name, docstring) of the public members, base classes of ours included, second names left out."""
-    found = {"__init__": cls.__init__.__doc__ or cls.__doc__}
+    init = cls.__init__.__doc__ or ""
+    found = {"__init__": init if _is_marked(init) else cls.__doc__ or ""}
     for base in reversed(cls.__mro__):
         if not base.__module__.startswith("qhttpserver_py"):
             continue
