@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 SWEEP_MS = 500
 """How often deadlines are looked at while there are connections, in milliseconds."""
 
+_STALL = 0.25  # a sweep later than this (seconds): the event loop stood still, and nobody was read meanwhile
+
 HeadVerdict = Literal["dispatch", "continue", "wait"]
 
 _live: set[ServerCore] = set()  # cores with connections, kept until the last of them is gone
@@ -46,6 +48,7 @@ class ServerCore:
         self.connections: set[Closing] = set()
         self.rate_limited = False
         self.slow_after = 0.1  # seconds a handler may hold the event loop before the log says so
+        self._swept_at = 0.0
         self.turns = 0  # slots of ours that ran: tells a handler that blocks from one that spins a loop
         self._slow: set[str] = set()
         # Parent of all sockets, and nobody's child: Qt would delete them with the server that listens,
@@ -87,6 +90,7 @@ class ServerCore:
         if not self.connections:
             _live.add(self)
             if self._timer is not None:
+                self._swept_at = monotonic()
                 self._timer.start()
         self.connections.add(connection)
 
@@ -152,8 +156,12 @@ class ServerCore:
         """Enforce every connection's deadlines."""
         self.turns += 1
         now, timeout = monotonic(), float(max(self.limits.keep_alive, 0))
+        lost, self._swept_at = now - self._swept_at - SWEEP_MS / 1000, now
         for connection in tuple(self.connections):
-            connection.sweep(now, timeout)
+            if lost > _STALL:
+                connection.excuse(lost)
+            else:
+                connection.sweep(now, timeout)
 
     def check_thread(self, name: str) -> None:
         """Raise RuntimeError in any other thread than the server's."""

@@ -381,3 +381,21 @@ def test_a_download_that_ends_the_connection_may_take_its_time(monkeypatch: pyte
     assert taken >= 3_000_000
     assert monotonic() - began > 1.5
     client.close()
+
+
+def test_a_loop_that_stood_still_blames_nobody() -> None:
+    """After a blocking handler, or a sleep of the machine, what peers sent meanwhile is read first."""
+    server, port = configured(keepAliveTimeout=IDLE)
+    half, idle = RawClient(port), RawClient(port)
+    half.send(b"GET / HTTP/1.1\r\n")
+    assert spin(lambda: _connections(server) == 2)
+    settle()
+    core = server._core
+    for connection in core.connections:
+        connection.active_at -= 30
+        connection.head_since = connection.head_since and connection.head_since - 30
+    core._swept_at = monotonic() - 30
+    half.send(b"Host: x\r\n\r\n")
+    core.sweep()
+    assert half.reply().body == b"home"
+    assert idle.wait_closed(LATE)

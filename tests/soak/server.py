@@ -53,6 +53,7 @@ class Server(QHttpServer):
         self.route("/json/<arg>", self.json)
         self.route("/echo", Post, lambda request: request.body())
         self.route("/stream", lambda: (b"x" * 5000 for _ in range(20)))
+        self.route("/big", lambda: (b"x" * 65536 for _ in range(500)))
         self.route("/later", self.later)
         self.route("/kept", self.kept)
         self.route("/fails", self.fails)
