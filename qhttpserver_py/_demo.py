@@ -10,6 +10,7 @@ from collections import deque
 from PySide6.QtCore import QObject
 
 from ._cli_access import printable
+from ._demo_live import ECHO, RATE, Live
 from ._demo_page import PAGE
 from .qhttpserver import QHttpServer
 from .qhttpserverrequest import QHttpServerRequest
@@ -34,8 +35,22 @@ def make_server(parent: QObject | None = None) -> QHttpServer:
     log = RequestLog()
     server._observers.append(log.add)
     server.route("/log", Method.Get, log.since)
+    add_websockets(server)
     server.addAfterRequestHandler(server, Counter().mark)
     return server
+
+
+def add_websockets(server: QHttpServer) -> None:
+    """Add the WebSockets; where they are missing, the page is told why by an ordinary request to the same path."""
+    try:
+        live = Live(server)
+    except ImportError as error:
+        answer = str(error), 501
+    else:
+        server._observers.append(live.count)
+        answer = "Open a WebSocket here.", 426
+    for path in (ECHO, RATE):
+        server.route(path, Method.Get, lambda: answer)
 
 
 def page() -> QHttpServerResponse:

@@ -43,6 +43,9 @@ output { display: block; margin-top: .6rem; padding: .5rem .65rem; min-height: 2
   background: var(--wash); border-radius: 8px; white-space: pre-wrap; overflow-wrap: anywhere }
 output:empty::before { content: "the answer appears here"; color: var(--soft) }
 output.bad { color: var(--bad) }
+svg { display: block; width: 100%; height: 3.2rem; background: var(--wash); border-radius: 8px }
+polyline { fill: none; stroke: var(--leaf); stroke-width: 1.5; vector-effect: non-scaling-stroke }
+#rate-now { color: var(--soft); font-variant-numeric: tabular-nums }
 .log { margin-top: 1rem; padding-bottom: .4rem }
 .log > div { overflow: auto; height: 17rem }
 table { border-collapse: collapse; width: 100% }
@@ -61,7 +64,7 @@ footer { margin-top: 1rem; color: var(--soft); font-size: .85rem }
 <header>
 <h1>qhttpserver_py is running</h1>
 <p>Every answer on this page comes from a few lines of Python in a Qt event loop. Press the buttons, then read
-<code>_demo.py</code> in the package: it is the whole program.</p>
+<code>_demo.py</code> and <code>_demo_live.py</code> in the package: they are the whole program.</p>
 </header>
 
 <div class="cards">
@@ -100,6 +103,22 @@ footer { margin-top: 1rem; color: var(--soft); font-size: .85rem }
 <p>It sees each response before it leaves and adds a field to it.</p>
 <div class="row"><button id="after-go">Ask, and show the fields</button></div>
 <output id="after-out"></output>
+</section>
+
+<section class="card" id="echo">
+<h2>WebSocket echo</h2>
+<p>A real <code>QWebSocket</code> sends back what it gets; other sites' pages are refused.</p>
+<div class="row"><input id="echo-in" value="Hello, socket" aria-label="Text to send">
+<button id="echo-go">Send</button></div>
+<output id="echo-out"></output>
+</section>
+
+<section class="card" id="rate">
+<h2>Requests per second</h2>
+<p>Pushed over a WebSocket once a second, for the last minute.</p>
+<svg id="rate-plot" viewBox="0 0 59 20" preserveAspectRatio="none" role="img" aria-label="Requests per second">
+<polyline id="rate-line"/></svg>
+<div class="row"><button id="rate-go">Send 200 requests</button> <span id="rate-now"></span></div>
 </section>
 </div>
 
@@ -151,6 +170,50 @@ at("sample-go").onclick = () => send(new Blob([new Uint8Array(1 << 20)]));
 at("after-go").onclick = async () => {
   const reply = await call("after-out", "/hello/again");
   if (reply) show("after-out", true, [...reply.headers].map(pair => pair.join(": ")).join("\\n"));
+};
+
+function connect(path, out, heard, ended) {
+  const socket = new WebSocket((location.protocol === "https:" ? "wss://" : "ws://") + location.host + path);
+  let opened = false;
+  socket.onopen = () => { opened = true; };
+  socket.onmessage = event => heard(event.data);
+  socket.onclose = async () => {
+    try {
+      show(out, false, opened ? "The connection was closed." : await (await fetch(path)).text());
+    } catch (error) {
+      show(out, false, "The server did not answer.");
+    }
+    ended();
+  };
+  return socket;
+}
+
+let echo = null;
+at("echo-go").onclick = () => {
+  const text = at("echo-in").value;
+  if (echo) return echo.readyState === 1 && echo.send(text);
+  echo = connect("/echo", "echo-out", data => show("echo-out", true, data), () => { echo = null; });
+  echo.addEventListener("open", () => echo.send(text));
+};
+
+const rates = [];
+function plot(data) {
+  const now = JSON.parse(data);
+  rates.push(now.answered);
+  if (rates.length > 60) rates.shift();
+  const top = Math.max(10, ...rates);
+  const point = (rate, x) => (x + 60 - rates.length) + "," + (19 - 18 * rate / top).toFixed(1);
+  at("rate-line").setAttribute("points", rates.map(point).join(" "));
+  show("rate-now", true, now.answered + " in the last second, " + now.sockets + " open WebSockets");
+}
+function watch() {
+  connect("/rate", "rate-now", plot, () => setTimeout(watch, 10000));
+}
+watch();
+at("rate-go").onclick = async () => {
+  for (let sent = 0; sent < 200; sent += 10)
+    await Promise.allSettled(Array.from({length: 10}, () => fetch("/hello/again")));
+  refresh();
 };
 
 let next = 0;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from PySide6.QtNetwork import QHostAddress
 
 from qhttpserver_py import QHttpServer
 from qhttpserver_py._demo import RequestLog, make_server
+from qhttpserver_py._demo_live import Live
 from qhttpserver_py._demo_page import PAGE
 from qhttpserver_py._protocol.engine import Message
 from qhttpserver_py.qhttpserverrequest import Peer, QHttpServerRequest
@@ -137,3 +139,60 @@ def test_the_page_needs_nothing_from_elsewhere() -> None:
     assert not re.findall(r'(?:src|href)="(?!data:)', PAGE)
     used = set(re.findall(r'(?:at|show|call)\("([a-z-]+)"', PAGE))
     assert used <= set(re.findall(r'id="([a-z-]+)"', PAGE))
+
+
+# ---- WebSockets
+
+
+def websocket(server: QHttpServer, path: str, origin: str = "") -> tuple[Any, list[str]]:
+    from .wsclient import open_qt
+
+    client = open_qt(f"ws://127.0.0.1:{server.serverPorts()[0]}{path}", origin=origin)
+    heard: list[str] = []
+    client.textMessageReceived.connect(heard.append)
+    client.errorOccurred.connect(lambda _error: heard.append(client.errorString()))
+    return client, heard
+
+
+def test_the_echo(server: QHttpServer) -> None:
+    client, heard = websocket(server, "/echo", f"http://127.0.0.1:{server.serverPorts()[0]}")
+    client.connected.connect(lambda: client.sendTextMessage("hello"))
+    assert rawclient.spin(lambda: heard == ["hello"])
+    client.close()
+
+
+def test_the_requests_per_second(server: QHttpServer) -> None:
+    (one, _), (two, heard) = websocket(server, "/rate"), websocket(server, "/echo")
+    seen: list[dict[str, int]] = []
+    one.textMessageReceived.connect(lambda text: seen.append(json.loads(text)))
+    for _ in range(5):
+        ask(server, "/hello/a")
+    ask(server, "/log?since=0")
+    assert rawclient.spin(lambda: any(entry["answered"] >= 5 for entry in seen))
+    assert seen[-1]["sockets"] == 2
+    one.close(), two.close()
+    live = server.findChild(Live)
+    assert rawclient.spin(lambda: not live._sockets and not live._timer.isActive())
+    assert heard == []
+
+
+@pytest.mark.parametrize(("path", "origin", "status"), [("/echo", "http://evil.example", "403"), ("/other", "", "404")])
+def test_who_gets_no_websocket(server: QHttpServer, path: str, origin: str, status: str) -> None:
+    _client, heard = websocket(server, path, origin)
+    assert rawclient.spin(lambda: heard)
+    assert status in heard[0]
+
+
+def test_without_qtwebsockets_the_page_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PySide6.QtWebSockets", None)
+    server = make_server()
+    bound(server)
+    for path in ("/echo", "/rate"):
+        status, answer, _ = ask(server, path)
+        assert status == 501
+        assert b"qhttpserver-py[websockets]" in answer
+    server.close()
+
+
+def test_ordinary_requests_to_the_websockets(server: QHttpServer) -> None:
+    assert ask(server, "/echo")[0] == 426

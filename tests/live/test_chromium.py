@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from .chromium import Browser, missing
+from .chromium import Browser, missing, until
 
 pytestmark = [
     pytest.mark.slow,
@@ -120,5 +120,32 @@ def test_log_shows_the_requests(browser: Browser, tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_websocket_echo(browser: Browser) -> None:
+    for text in ("Hello, socket", "żółw 🐢"):
+        browser.script(f"document.getElementById('echo-in').value = {text!r}")
+        browser.click("#echo-go")
+        assert browser.text_of("#echo-out", lambda shown, text=text: shown == text)
+
+
+def test_requests_per_second_are_pushed(browser: Browser) -> None:
+    browser.click("#rate-go")
+    pushed = browser.text_of("#rate-now", lambda text: int(re.match(r"\d*", text)[0] or 0) > 10)
+    assert pushed.endswith("2 open WebSockets")
+    assert browser.script("return document.getElementById('rate-line').getAttribute('points')")
+
+
 def test_nothing_but_the_expected_404_was_complained_of(browser: Browser) -> None:
     assert [line for line in browser.complaints() if "404" not in line] == []
+
+
+def test_another_site_s_page_gets_no_websocket(browser: Browser, demonstration: str) -> None:
+    """The same server by another name is another origin; the handshake says so, and the verifier denies."""
+    url = demonstration.replace("http", "ws") + "echo"
+    browser.open(demonstration.replace("127.0.0.1", "localhost") + "hello/elsewhere")
+    browser.script(
+        f"window.verdict = ''; const socket = new WebSocket('{url}');"
+        "socket.onopen = () => { window.verdict = 'open'; }; socket.onerror = () => { window.verdict = 'refused'; };"
+    )
+    assert until("the verdict", lambda: browser.script("return window.verdict")) == "refused"
+    complaints = browser.complaints()
+    assert any("403" in line for line in complaints), complaints
