@@ -20,6 +20,7 @@ from qhttpserver_py._admission import LOCAL, Admission, subnets
 from qhttpserver_py._mailbox import Mailbox
 from qhttpserver_py._protocol.engine import Engine, Limits, Message, Refusal
 from qhttpserver_py._protocol.http1 import Http1Engine
+from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
 if TYPE_CHECKING:
     from qhttpserver_py._closing import Closing
@@ -47,6 +48,7 @@ class ServerCore:
         self.admission = Admission()
         self.connections: set[Closing] = set()
         self.rate_limited = False
+        self.traces = False  # whether each request is logged; asked of the categories now and then
         self.slow_after = 0.1  # seconds a handler may hold the event loop before the log says so
         self._swept_at = 0.0
         self.turns = 0  # slots of ours that ran: tells a handler that blocks from one that spins a loop
@@ -85,6 +87,7 @@ class ServerCore:
 
     def adopt(self, connection: Connection) -> None:
         """Count a new connection in and watch its deadlines."""
+        self._look_at_log()
         if connection.counted:
             self.admission.enter(connection.host)
         if not self.connections:
@@ -154,6 +157,7 @@ class ServerCore:
 
     def sweep(self) -> None:
         """Enforce every connection's deadlines."""
+        self._look_at_log()
         self.turns += 1
         now, timeout = monotonic(), float(max(self.limits.keep_alive, 0))
         lost, self._swept_at = now - self._swept_at - SWEEP_MS / 1000, now
@@ -191,10 +195,20 @@ class ServerCore:
         server = self.server()
         if server is None:
             return
+        if self.traces:
+            self._trace(connection, message)
         if self.rate_limited and self.admission.too_fast(connection.host or LOCAL, monotonic()):
             connection.reply(message, 429, ((b"content-type", b"application/x-empty"),), b"")
             return
         server._dispatch(connection, message)
+
+    def _look_at_log(self) -> None:
+        self.traces = _log.HTTP1.isDebugEnabled() or _log.HTTP2.isDebugEnabled()
+
+    def _trace(self, connection: Connection, message: Message) -> None:
+        category = _log.HTTP2 if connection.engine.interleaves else _log.HTTP1
+        if category.isDebugEnabled():
+            _log.debug(category, f"Request: {QHttpServerRequest._make(message, connection.peer)!r}")
 
     def head(self, message: Message) -> HeadVerdict:
         """Decide on a message whose body is still to come."""

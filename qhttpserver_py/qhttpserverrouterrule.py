@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QRegularExpressionMatch
 
 from ._binding import Binding, Mismatch, UnbindableError, callable_name, inspect_handler, plan
 from ._converters import ConverterTable
-from ._matcher import PathMatcher
+from ._matcher import PathMatcher, RefusedError, compile_path
 from ._pattern import PathExpression
 from ._receiver import Receiver, without_owner
 from ._routing import path_of
@@ -24,9 +24,9 @@ Bound = Callable[..., Any]
 class QHttpServerRouterRule:
     """Decides whether a request is its own, by path and method, and has it answered.
 
-    The handler is called as ``handler(match, request, responder)`` and answers through the responder. A
-    rule works once a router has it; it is kept by the router until its receiver is destroyed. Subclasses may
-    override ``matches``.
+    The handler is called as ``handler(match, request, responder)`` and answers through the responder. The
+    router that a rule is added to gives its ``<arg>`` placeholders types, and keeps it until its receiver is
+    destroyed; without placeholders it works by itself too. Subclasses may override ``matches``.
 
     Qt: QHttpServerRouterRule.
     """
@@ -117,13 +117,24 @@ class QHttpServerRouterRule:
         return request._message.method in self._tokens and self._match_path(request, match)
 
     def _match_path(self, request: QHttpServerRequest, match: QRegularExpressionMatch) -> bool:
-        if self._matcher is None:
+        matcher = self._matcher or self._compile()
+        if matcher is None:
             return False
-        found = self._matcher.match(path_of(request._message))
+        found = matcher.match(path_of(request._message))
         if not found.hasMatch():
             return False
         match.swap(found)
         return True
+
+    def _compile(self) -> PathMatcher | None:
+        """Return what a rule that no router has yet matches by, None where only a router could tell."""
+        if self._installed:  # and retired since
+            return None
+        try:
+            self._matcher = compile_path(ConverterTable(), self._pattern, ())
+        except RefusedError:
+            return None
+        return self._matcher
 
     def _exec_path(self, request: QHttpServerRequest, responder: QHttpServerResponder) -> bool:
         """As exec() of this class, the method being settled."""

@@ -91,12 +91,6 @@ def test_matches_checks_path_and_method(target, method, captured):
     assert match.captured(1) == (captured or "")
 
 
-def test_a_rule_that_no_router_has_matches_nothing():
-    rule = QHttpServerRouterRule("/x", nothing)
-    assert not rule.matches(make_request("/x"), QRegularExpressionMatch())
-    assert not rule.exec(make_request("/x"), FakeResponder())
-
-
 def test_exec_calls_the_handler_with_the_match():
     seen = []
     rule, _router = installed("/x/<arg>", lambda *arguments: seen.append(arguments), types=[str])
@@ -210,3 +204,16 @@ def test_bind_captured_does_not_keep_the_receiver(qapp):
     gone = weakref.ref(page)
     del page
     assert gone() is None
+
+
+def test_a_rule_without_placeholders_works_by_itself():
+    paths = []
+    rule = QHttpServerRouterRule("/a(b|c)", lambda match, _request, _responder: paths.append(match.captured(1)))
+    answers = [rule.exec(make_request(path), FakeResponder()) for path in ("/ab", "/a", "/ac", "/abc")]
+    assert (answers, paths) == ([True, False, True, False], ["b", "c"])
+
+
+@pytest.mark.parametrize("pattern", ["/<arg>", "/("])
+def test_by_itself_a_rule_with_placeholders_matches_nothing(pattern):
+    rule = QHttpServerRouterRule(pattern, print)
+    assert not rule.matches(make_request("/5"), QRegularExpressionMatch())

@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from PySide6.QtCore import QLoggingCategory
 
 from qhttpserver_py import QHttpServer
 
-from .rawclient import RawClient, ask, bound, spin
+from .rawclient import RawClient, ask, bound, logged, spin
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -78,3 +79,21 @@ def test_refused_connections_do_not_count(setter: str) -> None:
     assert refused.reply().status == 429
     first.close()
     assert spin(lambda: ask(port, "/").status == 200, 1)
+
+
+def test_each_request_is_logged_for_whoever_asks() -> None:
+    server = QHttpServer()
+    port = bound(server)
+    QLoggingCategory.setFilterRules("qt.httpserver.http1handler=true")
+    try:
+        with logged() as lines:
+            ask(port, "/a?b")
+            ask(port, "/c")
+    finally:
+        QLoggingCategory.setFilterRules("")
+    texts = [text for _, category, text in lines if category == "qt.httpserver.http1handler"]
+    requests = [text for text in texts if text.startswith('Request: QHttpServerRequest((Url: QUrl("http://x/')]
+    assert len(requests) == 2
+    with logged() as lines:
+        ask(port, "/d")
+    assert not any("Request: " in text for _, _, text in lines)
