@@ -44,6 +44,8 @@ class Live(QObject):
 
     def connected(self) -> None:
         """Take a new WebSocket."""
+        from PySide6.QtWebSockets import QWebSocket
+
         server = self.parent()
         assert isinstance(server, QHttpServer)
         socket = server.nextPendingWebSocketConnection()
@@ -53,8 +55,9 @@ class Live(QObject):
         socket.setMaxAllowedIncomingMessageSize(_MAXIMUM_MESSAGE)
         socket.disconnected.connect(partial(self.gone, socket))
         if socket.requestUrl().path() == ECHO:
-            socket.textMessageReceived.connect(socket.sendTextMessage)
-            socket.binaryMessageReceived.connect(socket.sendBinaryMessage)
+            # Through partial: connected to directly, the methods make the binding write a line.
+            socket.textMessageReceived.connect(partial(QWebSocket.sendTextMessage, socket))
+            socket.binaryMessageReceived.connect(partial(QWebSocket.sendBinaryMessage, socket))
         else:
             if not self._watchers:
                 self._answered = 0
