@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if "examples" not in p.parts)]
 BLOCK = re.compile(r"^(?P<fence>```+)(?P<language>[^\n]*)\n(?P<code>.*?)^(?P=fence)$", re.MULTILINE | re.DOTALL)
-REMARK = re.compile(r"<!-- (?P<text>.*?) -->")
+REMARK = re.compile(r"^<!-- (?P<text>.*?) -->$", re.MULTILINE)
 EXPECTED = re.compile(r"(?P<method>[A-Z]+) (?P<target>\S+)(?: (?P<body>.*?))? => (?P<status>\d+)(?: (?P<answer>.*))?$")
 
 
