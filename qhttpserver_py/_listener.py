@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QTimer
 from PySide6.QtNetwork import QAbstractSocket, QHostAddress, QLocalServer, QSslConfiguration, QSslSocket, QTcpServer
 
-from qhttpserver_py import _log
+from qhttpserver_py import _log, _socket
 from qhttpserver_py._admission import LOCAL, host_key
 from qhttpserver_py._connection import Connection
 from qhttpserver_py._protocol.engine import Refusal
@@ -27,7 +27,7 @@ REST_MS = 250
 class Listener:
     """Connects a bound server's pending connections to the core; ``stop()`` ends that."""
 
-    __slots__ = ("__weakref__", "_core", "_local", "_rests", "server")
+    __slots__ = ("__weakref__", "_core", "_local", "_rests", "_tells_each", "server")
 
     def __init__(self, core: ServerCore, server: QTcpServer | QLocalServer) -> None:
         self._core: ServerCore | None = core
@@ -37,8 +37,10 @@ class Listener:
         signal = bound.newConnection if self._local else bound.pendingConnectionAvailable
         signal.connect(self.accept)
         self._rests = False
+        self._tells_each = False
         if not self._local:
             bound.acceptError.connect(self._rest)
+            self._tells_each = not _socket.send_at_once(bound)
 
     def stop(self) -> None:
         """Take no more connections."""
@@ -75,8 +77,8 @@ class Listener:
             configuration = socket.sslConfiguration()
             kind = from_alpn(bytes(configuration.nextNegotiatedProtocol().data()))
             scheme, ssl = "https", _constant(configuration)  # a kept request outlives the socket
-        # A stream's pieces are small writes: Nagle's algorithm would hold each for the peer's delayed ACK.
-        socket.setSocketOption(QAbstractSocket.SocketOption.LowDelayOption, 1)
+        if self._tells_each:
+            socket.setSocketOption(QAbstractSocket.SocketOption.LowDelayOption, 1)
         peer = Peer(address, socket.peerPort(), socket.localAddress(), socket.localPort(), scheme, ssl)
         self._admit(socket, host, host, peer, kind)
 
@@ -92,9 +94,9 @@ class Listener:
             status, detail = 429, "too many connections"
         socket.setParent(core.nursery)
         connection = Connection(core, socket, host, peer)
+        connection.counted = not status
         core.adopt(connection)
         if status:
-        connection.counted = not status
             _log.info(_log.SECURITY, f"{status}: {detail}: {listed_as}")
             connection.refuse(core.make_engine(kind or "http1"), Refusal(1, status, detail))
         else:

@@ -7,6 +7,7 @@ of a connection, everything behind it goes to Qt as well.
 
 from __future__ import annotations
 
+import os
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar
 
@@ -87,19 +88,19 @@ class Sending(Incoming):
 
         Exchanges pace themselves by what Qt says it wrote, so theirs goes to Qt.
         """
-        if self._descriptor is None or self._exchanges or self._is_behind():
+        if self._descriptor is None or self._exchanges or (self._behind and self._is_behind()):
             self._put_in_qt(b"".join(pieces) if len(pieces) > 1 else pieces[0])
             return
         if len(pieces) > _MAX_PIECES:
             pieces = [b"".join(pieces)]
         try:
             # Asked each time: it is -1 as soon as Qt has closed it, and its number may be another's.
-            left = _socket.write_pieces(self._descriptor(), pieces)
+            sent = os.writev(self._descriptor(), pieces)
         except OSError:  # Qt meets the same, and knows what to do
-            left = pieces
-        for piece in left:
+            sent = 0
+        if sent != sum(map(len, pieces)):
             self._behind = True
-            self.socket.write(piece)
+            self.socket.write(b"".join(pieces)[sent:])
 
     def _put_in_qt(self, data: bytes) -> None:
         self._behind = Sending._qt_wrote = True
@@ -109,8 +110,7 @@ class Sending(Incoming):
         self.socket.flush()
 
     def _is_behind(self) -> bool:
-        if self._behind:
-            self._behind = not Sending._qt_wrote or self.socket.bytesToWrite() > 0
+        self._behind = not Sending._qt_wrote or self.socket.bytesToWrite() > 0
         return self._behind
 
     def flush_unless_dispatching(self, stream_id: int) -> None:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 import socket as sockets
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
-from PySide6.QtNetwork import QLocalSocket, QSslSocket, QTcpSocket
+from PySide6.QtNetwork import QLocalSocket, QSslSocket, QTcpServer, QTcpSocket
 
 AnySocket = QTcpSocket | QLocalSocket  # a QSslSocket is a QTcpSocket
+
+UNSENT_BYTES = 131072
+"""What the system holds for a peer that takes nothing, beyond what the peer's window asked for.
+
+It would take megabytes: some hundred peers that read nothing starve all other sockets of the machine.
+"""
+
+_UNSENT: int | None = getattr(sockets, "TCP_NOTSENT_LOWAT", None)
 
 
 def descriptor_of(socket: AnySocket) -> Callable[[], int] | None:
@@ -23,14 +31,25 @@ def descriptor_of(socket: AnySocket) -> Callable[[], int] | None:
     return None
 
 
-def write_pieces(descriptor: int, pieces: Sequence[bytes]) -> Sequence[bytes]:
-    """Write *pieces* to the system; return what it did not take. Raises OSError, also if it takes nothing now."""
-    sent = os.writev(descriptor, pieces)
-    for number, piece in enumerate(pieces):
-        if sent < len(piece):
-            return [piece[sent:], *pieces[number + 1 :]]
-        sent -= len(piece)
-    return ()
+def send_at_once(server: QTcpServer) -> bool:
+    """Have the connections that *server* accepts send small writes at once; return False where they must each be told.
+
+    Nagle's algorithm would hold a stream's pieces for the peer's delayed ACK. What is accepted inherits the
+    option from what listens, and one call is less than one for each.
+    """
+    raw = _borrow(server)
+    if raw is None:
+        return False
+    try:
+        raw.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+        if _UNSENT is not None:
+            with suppress(OSError):
+                raw.setsockopt(sockets.IPPROTO_TCP, _UNSENT, UNSENT_BYTES)
+    except OSError:
+        return False
+    finally:
+        raw.detach()
+    return True
 
 
 def bytes_to_write(socket: AnySocket) -> int:
@@ -89,7 +108,7 @@ def reset(socket: AnySocket) -> None:
     socket.abort()
 
 
-def _borrow(socket: AnySocket) -> sockets.socket | None:
+def _borrow(socket: AnySocket | QTcpServer) -> sockets.socket | None:
     descriptor = int(socket.socketDescriptor())
     if descriptor < 0:
         return None

@@ -105,11 +105,16 @@ class FakeSocket(QObject):
 
     # ---- what a connection uses of QTcpSocket
 
+    def read(self, size: int) -> QByteArray:
+        """Return the next *size* bytes of what the peer sent, or as many as there are."""
+        self.reads += 1
+        data = bytes(self._unread[:size])
+        del self._unread[:size]
+        return QByteArray(data)
+
     def readAll(self) -> QByteArray:
         """Return what the peer sent."""
-        self.reads += 1
-        data, self._unread = bytes(self._unread), bytearray()
-        return QByteArray(data)
+        return self.read(len(self._unread))
 
     def write(self, data: bytes) -> int:
         """Take *data* for the peer."""

@@ -85,7 +85,7 @@ def test_rfc9110_15_what_is_no_final_status(status: int) -> None:
     with pytest.raises(ValueError, match="use 200 to 999"):
         response.ResponseHead(status, (), 0, 0, TAIL)
     with pytest.raises(ValueError, match="use 200 to 999"):
-        response.plain_prefix(status, ())
+        response.plain_prefix(0, status, ())
 
 
 @pytest.mark.parametrize(
@@ -95,35 +95,36 @@ def test_nothing_is_injected(field: Header) -> None:
     with pytest.raises(ValueError, match=r"RFC 9110"):
         response.ResponseHead(200, (field,), 0, 0, TAIL)
     with pytest.raises(ValueError, match=r"RFC 9110"):
-        response.plain_prefix(200, ((b"x", b"y\n"),))
+        response.plain_prefix(0, 200, ((b"x", b"y\n"),))
 
 
 def test_plain_replies_have_the_same_head_the_long_way() -> None:
     headers = ((b"content-type", b"a/b"), (b"X-Y", b"z "))
-    for _ in range(2):
-        prefix = response.plain_prefix(200, headers)
-        long = response.ResponseHead(200, headers, 0, 5, TAIL).data
+    for bits in (0, CLOSE | ASKED, HTTP10 | CLOSE | ASKED, HTTP10, 0):
+        prefix = response.plain_prefix(bits, 200, headers)
+        long = response.ResponseHead(200, headers, bits, 5, TAIL).data
+        tail = shown(response.CLOSING_TAIL).rstrip("|") + "|" if bits & CLOSE else KEEP
         assert long.startswith(prefix)
-        assert shown(long) == shown(prefix + b"\r\n").rstrip("|") + "|D|content-length: 5|" + KEEP
+        assert shown(long) == shown(prefix + b"\r\n").rstrip("|") + "|D|content-length: 5|" + tail
 
 
 @pytest.mark.parametrize("name", [b"date", b"Content-Length", b"transfer-encoding", b"CONNECTION", b"keep-alive"])
 def test_what_is_not_plain(name: bytes) -> None:
-    assert response.plain_prefix(200, ((name, b"1"),)) == b""
+    assert response.plain_prefix(0, 200, ((name, b"1"),)) == b""
 
 
 @pytest.mark.parametrize("status", [204, 205, 304])
 def test_which_status_is_not_plain(status: int) -> None:
-    assert response.plain_prefix(status, ()) == b""
+    assert response.plain_prefix(0, status, ()) == b""
 
 
 def test_memory_of_prefixes_is_bounded() -> None:
     for number in range(1000):
-        response.plain_prefix(200, ((b"etag", b"%d" % number),))
+        response.plain_prefix(0, 200, ((b"etag", b"%d" % number),))
     assert len(response._prefixes) <= response.MAX_PREFIXES
     long = ((b"a", b"b" * response.MAX_PREFIX),)
-    assert response.plain_prefix(200, long)
-    assert (200, long) not in response._prefixes
+    assert response.plain_prefix(0, 200, long)
+    assert (0, 200, long) not in response._prefixes
 
 
 def test_refusal() -> None:

@@ -7,10 +7,11 @@ Strategy: the usual reply is one look-up and one formatting; everything unusual 
 from __future__ import annotations
 
 from qhttpserver_py._protocol.engine import Headers, Limits, Refusal
-from qhttpserver_py._protocol.head import ASKED, CLOSE, INCOMPLETE
+from qhttpserver_py._protocol.head import ASKED, CLOSE, CONNECT, HEAD, INCOMPLETE
 from qhttpserver_py._protocol.receiver import Http1Receiver
 from qhttpserver_py._protocol.response import (
     CHUNKS,
+    CLOSING_TAIL,
     NOTHING,
     SIZED,
     ResponseHead,
@@ -21,6 +22,9 @@ from qhttpserver_py._protocol.response import (
 from qhttpserver_py._protocol.wire import date_field
 
 _JOIN_BELOW = 16384  # shorter bodies are copied into their head's bytes object
+
+
+_UNUSUAL = HEAD | CONNECT | INCOMPLETE  # requests whose replies are framed in their own way
 
 
 class Http1Engine(Http1Receiver):
@@ -46,16 +50,19 @@ class Http1Engine(Http1Receiver):
 
     def send_response(self, stream_id: int, status: int, headers: Headers, body: bytes) -> None:
         """See ``Engine``."""
-        if self._owed and not self._owed[0] and self._framing < 0:
-            prefix = plain_prefix(status, tuple(headers))
+        bits = self._owed[0] if self._owed and self._framing < 0 else _UNUSUAL
+        if not bits & _UNUSUAL:
+            prefix = plain_prefix(bits, status, tuple(headers))
             if prefix:
-                self._owed.popleft()
-                size, tail = len(body), self._limits.persistent_tail
+                size, tail = len(body), CLOSING_TAIL if bits & CLOSE else self._limits.persistent_tail
                 if size < _JOIN_BELOW:
                     self._out.append(b"%b%bcontent-length: %d\r\n%b%b" % (prefix, date_field(), size, tail, body))
                 else:
                     self._out.append(b"%b%bcontent-length: %d\r\n%b" % (prefix, date_field(), size, tail))
                     self._out.append(body)
+                self._owed.popleft()
+                if bits & CLOSE:
+                    self._finish(linger=not bits & ASKED)
                 return
         self.send_headers(stream_id, status, headers, len(body))
         if not self.should_close:

@@ -17,25 +17,29 @@ _MANAGED = frozenset({b"date", b"content-length", b"transfer-encoding", b"connec
 
 MAX_PREFIXES = 256
 MAX_PREFIX = 1024
-_prefixes: dict[tuple[int, tuple[Header, ...]], bytes] = {}
+_prefixes: dict[tuple[int, int, tuple[Header, ...]], bytes] = {}
+
+CLOSING_TAIL = b"connection: close\r\n\r\n"
 
 
-def plain_prefix(status: int, headers: tuple[Header, ...]) -> bytes:
-    """Return status line and *headers* of a persistent HTTP/1.1 reply, or nothing if it is not so plain.
+def plain_prefix(bits: int, status: int, headers: tuple[Header, ...]) -> bytes:
+    """Return status line and *headers* of the reply to a request with *bits*, or nothing if it is not plain.
 
-    Raises ValueError for what must not be sent.
+    Plain are those whose other fields are the automatic ones alone. Raises ValueError for what must not be sent.
     """
-    prefix = _prefixes.get((status, headers))
+    version = bits & HTTP10
+    prefix = _prefixes.get((version, status, headers))
     if prefix is None:
         check_status(status)
         if status in (204, 205, 304) or any(name.lower() in _MANAGED for name, _ in headers):
             return b""
-        prefix = wire.status_line(status) + wire.render_fields(headers)
+        protocol = b"HTTP/1.0" if version else b"HTTP/1.1"
+        prefix = wire.status_line(status, protocol) + wire.render_fields(headers)
         if len(prefix) <= MAX_PREFIX:
             # Dropped whole when full: a server has few kinds of replies, or no use for this.
             if len(_prefixes) >= MAX_PREFIXES:
                 _prefixes.clear()
-            _prefixes[status, headers] = prefix
+            _prefixes[version, status, headers] = prefix
     return prefix
 
 
@@ -75,7 +79,7 @@ class ResponseHead:
                 wire.render_fields(tuple(own.fields)),
                 b"" if own.dated else wire.date_field(),
                 field,
-                _connection(own.options, b"connection: close\r\n\r\n" if self.closes else tail),
+                _connection(own.options, CLOSING_TAIL if self.closes else tail),
             )
         )
 

@@ -13,7 +13,7 @@ TIMES = 100
 # a rise has to be earned.
 PYTHON_CALLS = {"hello": 19, "headers": 19, "typed": 19, "varied": 36, "missing": 60, "echo": 48}
 QT_CALLS = {"missing": 6, "echo": 7}  # a category is asked whether it logs; body() and data() are the handler's
-ONCE = ("readAll", "write")
+ONCE = ("QTcpSocket.read", "module.writev")
 NEVER = ("QTimer", "QUrl", "QHttpHeaders", "QUrlQuery", "QHostAddress", "QMimeDatabase")
 
 
@@ -36,7 +36,7 @@ def test_python_calls(counted: tuple[str, Counts]) -> None:
 def test_one_read_and_one_write(counted: tuple[str, Counts]) -> None:
     _, counts = counted
     calls = per_request(counts.native)
-    assert {method: calls.get(f"QTcpSocket.{method}") for method in ONCE} == dict.fromkeys(ONCE, 1)
+    assert {method: calls.get(method) for method in ONCE} == dict.fromkeys(ONCE, 1)
 
 
 def test_crossings_into_qt(counted: tuple[str, Counts]) -> None:
