@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDER = Path(__file__).parent / "typing"
 FILES = sorted(FOLDER.glob("*.py"))
+EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
 
 Found = dict[tuple[str, int], str]
 
@@ -24,7 +25,7 @@ def run(*command: object) -> subprocess.CompletedProcess[str]:
 
 
 def mypy(cache: Path) -> Found:
-    done = run("mypy", "--strict", "--no-error-summary", "--output=json", f"--cache-dir={cache}", *FILES)
+    done = run("mypy", "--strict", "--no-error-summary", "--output=json", f"--cache-dir={cache}", *FILES, *EXAMPLES)
     assert done.stderr == ""
     reports = [json.loads(line) for line in done.stdout.splitlines()]
     return {
@@ -35,7 +36,7 @@ def mypy(cache: Path) -> Found:
 
 
 def pyright(_cache: Path) -> Found:
-    done = run("pyright", "--outputjson", "--pythonpath", sys.executable, *FILES)
+    done = run("pyright", "--outputjson", "--pythonpath", sys.executable, *FILES, *EXAMPLES)
     reports = json.loads(done.stdout)["generalDiagnostics"]
     return {
         (Path(report["file"]).name, report["range"]["start"]["line"] + 1): report["message"]

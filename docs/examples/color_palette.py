@@ -21,14 +21,14 @@ from qhttpserver_py.security import protect_localhost
 Method = QHttpServerRequest.Method
 Answer = dict[str, Any] | tuple[Any, int] | int
 
-COLORS = [
+COLORS: list[dict[str, Any]] = [
     {"id": 1, "name": "cerulean", "color": "#98b2d1"},
     {"id": 2, "name": "fuchsia rose", "color": "#c74375"},
     {"id": 3, "name": "true red", "color": "#bf1932"},
     {"id": 4, "name": "aqua sky", "color": "#7bc4c4"},
     {"id": 5, "name": "tigerlily", "color": "#e2583e"},
 ]
-USERS = [
+USERS: list[dict[str, Any]] = [
     {"id": 1, "email": "kate@example.org", "first_name": "Kate", "password": "pass"},
     {"id": 2, "email": "mike@example.org", "first_name": "Mike", "password": "word"},
 ]
@@ -37,7 +37,7 @@ USERS = [
 class Palette(QHttpServer):
     def __init__(self) -> None:
         super().__init__()
-        self.colors = {color["id"]: dict(color) for color in COLORS}
+        self.colors: dict[int, dict[str, Any]] = {color["id"]: dict(color) for color in COLORS}
         self.sessions: dict[str, int] = {}
         self.route("/", lambda: "The palette is at /api/colors\n")
         self.route("/api/login", Method.Post, self.login)

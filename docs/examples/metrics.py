@@ -36,7 +36,8 @@ class Metrics(QObject):
 
     def count(self, request: QHttpServerRequest, response: QHttpServerResponse) -> None:
         method = request.method().name or "Unknown"
-        self.replies[method.upper(), int(getattr(response.statusCode(), "value", response.statusCode()))] += 1
+        status = response.statusCode()
+        self.replies[method.upper(), status if isinstance(status, int) else status.value] += 1
 
     def tick(self) -> None:
         now = time.monotonic()

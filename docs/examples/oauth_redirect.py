@@ -10,7 +10,7 @@ import signal
 import sys
 from urllib.parse import urlencode
 
-from PySide6.QtCore import QCoreApplication, QObject, QTimer, QUrl, QUrlQuery, Signal
+from PySide6.QtCore import QCoreApplication, QObject, QTimer, QUrl, QUrlQuery, Signal, SignalInstance
 from PySide6.QtNetwork import QHostAddress, QHttpHeaders, QTcpServer
 
 from qhttpserver_py import QHttpServer, QHttpServerRequest, QHttpServerResponse
@@ -57,7 +57,7 @@ class OAuthCallback(QObject):
         self.settle(self.failed, item(query, "error") or "the provider sent no code")
         return FAILED, 400
 
-    def settle(self, outcome: Signal, text: str) -> None:
+    def settle(self, outcome: SignalInstance, text: str) -> None:
         if self.settled:
             return
         self.settled = True

@@ -77,6 +77,8 @@ class SimpleServer(QHttpServer):
 
     def echo(self) -> None:
         socket = self.nextPendingWebSocketConnection()
+        if socket is None:
+            return
         self.sockets.add(socket)
         socket.textMessageReceived.connect(socket.sendTextMessage)
         socket.binaryMessageReceived.connect(socket.sendBinaryMessage)
