@@ -2,57 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from qhttpserver_py._protocol.engine import Engine, Event, Limits, Message, Refusal
+from qhttpserver_py._protocol.engine import Limits, Message
 from qhttpserver_py._protocol.http1 import Http1Engine
 from qhttpserver_py._protocol.receiver import MAX_UNREAD, MEMO_ENTRIES, MEMO_HEAD
 
-SHUT = "connection: close||"
-
-GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
-
-
-def request(line: bytes = b"GET / HTTP/1.1", *fields: bytes, body: bytes = b"") -> bytes:
-    return b"".join(field + b"\r\n" for field in (line, b"Host: h", *fields)) + b"\r\n" + body
-
-
-def upload(size: int = 5, body: bytes = b"", *fields: bytes) -> bytes:
-    return request(b"POST /up HTTP/1.1", b"Content-Length: %d" % size, *fields, body=body)
-
-
-def message(events: list[Event]) -> Message:
-    (event,) = events
-    assert isinstance(event, Message)
-    return event
-
-
-def refusal(events: list[Event]) -> Refusal:
-    (event,) = events
-    assert isinstance(event, Refusal)
-    return event
-
-
-def sent(engine: Http1Engine) -> str:
-    """Return what was queued on one line, without dates."""
-    text = engine.data_to_send().decode("latin-1").replace("\r\n", "|")
-    return re.sub(r"date: [^|]*GMT\|", "", text)
+from .h1requests import GET, SHUT, message, refusal, request, sent, upload
 
 
 @pytest.fixture
 def engine() -> Http1Engine:
     return Http1Engine(Limits())
-
-
-def test_it_is_an_engine(engine: Http1Engine) -> None:
-    typed: Engine = engine
-    assert not typed.interleaves
-    assert (typed.partial, typed.should_close, typed.linger) == (0, False, False)
-    assert typed.backlog(1) == 0
-    typed.consumed(1, 5)
-    assert typed.data_to_send() == b""
 
 
 # ---- bodies
