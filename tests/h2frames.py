@@ -14,6 +14,8 @@ from qhttpserver_py._protocol.http2 import Http2Engine, Http2Settings
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
+OPEN = END_HEADERS
+"""A head without END_STREAM: a body follows."""
 PADDED = 0x8
 PRIORITIZED = 0x20
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -21,10 +23,17 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE = (
     range(1, 7)
 )
+WIDEST = 2**31 - 1
+BIG = WIDEST - 65535
+"""The credit that makes the initial window of a connection the widest there is."""
+
+NO_ERROR, PROTOCOL, INTERNAL, FLOW, TIMEOUT, CLOSED, SIZE, REFUSED = list(ErrorCodes)[:8]
+COMPRESSION = ErrorCodes.COMPRESSION_ERROR
 
 Fields = list[tuple[bytes, bytes]]
 GET: Fields = [(b":method", b"GET"), (b":scheme", b"https"), (b":path", b"/"), (b":authority", b"host")]
 POST: Fields = [(b":method", b"POST"), *GET[1:]]
+TEXT = ((b"content-type", b"text/plain"),)
 
 
 def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
@@ -50,6 +59,9 @@ def string(text: bytes) -> bytes:
         size >>= 7
     out.append(size)
     return bytes(out) + text
+
+
+BLOCK = block(GET)
 
 
 def headers(stream_id: int, fields: Fields = GET, flags: int = END_STREAM | END_HEADERS) -> bytes:
@@ -179,6 +191,19 @@ class Client:
             answer.ended = True
         if one.kind == RST_STREAM:
             answer.reset = one.code
+
+
+def limits(**values: int) -> Limits:
+    """Limits of which some are set."""
+    result = Limits()
+    for name, value in values.items():
+        setattr(result, name, value)
+    return result
+
+
+def wide(client: Client) -> None:
+    """Open the client's windows as far as they go."""
+    client.send(settings((INITIAL_WINDOW_SIZE, WIDEST)), window_update(0, BIG))
 
 
 def ended_by(client: Client, code: ErrorCodes) -> bool:

@@ -23,37 +23,22 @@ from .h2frames import (
     MAX_CONCURRENT_STREAMS,
     MAX_FRAME_SIZE,
     MAX_HEADER_LIST_SIZE,
+    OPEN,
     POST,
     PREFACE,
     RST_STREAM,
     SETTINGS,
+    TEXT,
     WINDOW_UPDATE,
     Client,
     data,
     frame,
     headers,
+    limits,
     parse,
     rst_stream,
     settings,
-    window_update,
 )
-
-OPEN = END_HEADERS
-TEXT = ((b"content-type", b"text/plain"),)
-BIG = 2**31 - 1 - 65535
-
-
-def limits(**values: int) -> Limits:
-    result = Limits()
-    for name, value in values.items():
-        setattr(result, name, value)
-    return result
-
-
-def wide(client: Client) -> None:
-    """Open the client's windows as far as they go."""
-    client.send(settings((INITIAL_WINDOW_SIZE, 2**31 - 1)), window_update(0, BIG))
-
 
 # ---- settings
 

@@ -14,6 +14,7 @@ from qhttpserver_py._protocol.http2 import Http2Settings
 
 from .h2frames import (
     ACK,
+    BLOCK,
     CONTINUATION,
     DATA,
     END_HEADERS,
@@ -22,12 +23,12 @@ from .h2frames import (
     GOAWAY,
     HEADERS,
     INITIAL_WINDOW_SIZE,
+    OPEN,
     PADDED,
     POST,
     PREFACE,
     SETTINGS,
     Client,
-    block,
     data,
     ended_by,
     frame,
@@ -41,8 +42,6 @@ from .h2frames import (
 )
 
 CALM = ErrorCodes.ENHANCE_YOUR_CALM
-OPEN = END_HEADERS
-BLOCK = block(GET)
 ODD = range(1, 10**9, 2)
 
 

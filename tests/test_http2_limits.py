@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qhttpserver_py._protocol.engine import Limits, Message, Refusal
+from qhttpserver_py._protocol.engine import Message, Refusal
 
 from .h2frames import (
     CONTINUATION,
@@ -13,34 +13,17 @@ from .h2frames import (
     GET,
     GOAWAY,
     HEADERS,
-    INITIAL_WINDOW_SIZE,
+    OPEN,
     POST,
+    TEXT,
     Client,
     Fields,
     block,
     data,
     frame,
     headers,
-    settings,
-    window_update,
+    limits,
 )
-
-OPEN = END_HEADERS
-TEXT = ((b"content-type", b"text/plain"),)
-BIG = 2**31 - 1 - 65535
-
-
-def limits(**values: int) -> Limits:
-    result = Limits()
-    for name, value in values.items():
-        setattr(result, name, value)
-    return result
-
-
-def wide(client: Client) -> None:
-    """Open the client's windows as far as they go."""
-    client.send(settings((INITIAL_WINDOW_SIZE, 2**31 - 1)), window_update(0, BIG))
-
 
 # ---- limits
 

@@ -4,42 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from qhttpserver_py._protocol.engine import Limits, Refusal, Reset
+from qhttpserver_py._protocol.engine import Refusal, Reset
 from qhttpserver_py._protocol.http2 import Http2Settings
 
 from .h2frames import (
     CONTINUATION,
     DATA,
-    END_HEADERS,
     GET,
     HEADERS,
     INITIAL_WINDOW_SIZE,
     MAX_FRAME_SIZE,
     MAX_HEADER_LIST_SIZE,
     SETTINGS,
+    TEXT,
     Client,
     Fields,
     rst_stream,
     settings,
+    wide,
     window_update,
 )
-
-OPEN = END_HEADERS
-TEXT = ((b"content-type", b"text/plain"),)
-BIG = 2**31 - 1 - 65535
-
-
-def limits(**values: int) -> Limits:
-    result = Limits()
-    for name, value in values.items():
-        setattr(result, name, value)
-    return result
-
-
-def wide(client: Client) -> None:
-    """Open the client's windows as far as they go."""
-    client.send(settings((INITIAL_WINDOW_SIZE, 2**31 - 1)), window_update(0, BIG))
-
 
 # ---- replies
 

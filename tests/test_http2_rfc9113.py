@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from h2.errors import ErrorCodes
 
 from qhttpserver_py._protocol.engine import Message
 from qhttpserver_py._protocol.http2 import Http2Settings
 
 from .h2frames import (
     ACK,
+    BLOCK,
+    CLOSED,
+    COMPRESSION,
     CONTINUATION,
     DATA,
     END_HEADERS,
@@ -17,15 +19,18 @@ from .h2frames import (
     GET,
     GOAWAY,
     HEADERS,
+    OPEN,
     PING,
     POST,
     PREFACE,
     PRIORITIZED,
+    PROTOCOL,
+    REFUSED,
     SETTINGS,
+    SIZE,
     Client,
     Frame,
     alive,
-    block,
     closed,
     connection_error,
     data,
@@ -41,12 +46,6 @@ from .h2frames import (
     uploading,
     window_update,
 )
-
-OPEN = END_HEADERS
-NO_ERROR, PROTOCOL, INTERNAL, FLOW, TIMEOUT, CLOSED, SIZE, REFUSED = list(ErrorCodes)[:8]
-COMPRESSION = ErrorCodes.COMPRESSION_ERROR
-BLOCK = block(GET)
-
 
 # ---- 3.4 preface
 

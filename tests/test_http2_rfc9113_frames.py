@@ -9,29 +9,33 @@ from qhttpserver_py._protocol.http2 import Http2Settings
 
 from .h2frames import (
     ACK,
+    BLOCK,
     CONTINUATION,
     DATA,
     ENABLE_PUSH,
     END_HEADERS,
     END_STREAM,
+    FLOW,
     GET,
     GOAWAY,
     HEADERS,
     INITIAL_WINDOW_SIZE,
     MAX_FRAME_SIZE,
+    OPEN,
     PADDED,
     PING,
     POST,
     PRIORITIZED,
     PRIORITY,
+    PROTOCOL,
     PUSH_PROMISE,
     RST_STREAM,
     SETTINGS,
+    SIZE,
     WINDOW_UPDATE,
     Client,
     Frame,
     alive,
-    block,
     connection_error,
     data,
     frame,
@@ -45,12 +49,6 @@ from .h2frames import (
     uploading,
     window_update,
 )
-
-OPEN = END_HEADERS
-NO_ERROR, PROTOCOL, INTERNAL, FLOW, TIMEOUT, CLOSED, SIZE, REFUSED = list(ErrorCodes)[:8]
-COMPRESSION = ErrorCodes.COMPRESSION_ERROR
-BLOCK = block(GET)
-
 
 # ---- 6.1 DATA
 

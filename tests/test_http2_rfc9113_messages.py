@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import pytest
-from h2.errors import ErrorCodes
 
 from qhttpserver_py._protocol.engine import Message
 from qhttpserver_py._protocol.http2 import Http2Settings
 
 from .h2frames import (
     ACK,
+    CLOSED,
+    COMPRESSION,
     END_HEADERS,
     END_STREAM,
+    FLOW,
     GET,
     HEADER_TABLE_SIZE,
     HEADERS,
+    NO_ERROR,
+    OPEN,
     PING,
     POST,
+    PROTOCOL,
     RST_STREAM,
     Client,
     Fields,
     alive,
-    block,
     connection_error,
     data,
     frame,
@@ -32,12 +36,6 @@ from .h2frames import (
     uploading,
     window_update,
 )
-
-OPEN = END_HEADERS
-NO_ERROR, PROTOCOL, INTERNAL, FLOW, TIMEOUT, CLOSED, SIZE, REFUSED = list(ErrorCodes)[:8]
-COMPRESSION = ErrorCodes.COMPRESSION_ERROR
-BLOCK = block(GET)
-
 
 # ---- 8 messages
 
