@@ -133,6 +133,8 @@ def _deliver(socket: Any) -> None:
     """The application has connected its slots: tell the QWebSocket what happened before."""
     if isValid(socket) and socket.bytesAvailable():
         socket.readyRead.emit()
+    if isValid(socket) and isinstance(socket, QSslSocket):
+        socket.flush()  # decrypts what its buffer had no room for
     if isValid(socket) and socket.state() == socket.SocketState.UnconnectedState:
         socket.stateChanged.emit(socket.state())
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ._core import ServerCore
     from ._exchange import Exchange
+    from ._listener import Listener
     from .qhttpserverrequest import QHttpServerRequest
     from .qhttpserverresponder import QHttpServerResponder
 
@@ -43,6 +44,7 @@ class Verifiers:
     _pending: PendingSockets | None = None
 
     if TYPE_CHECKING:  # of QAbstractHttpServer
+        _listeners: dict[int, Listener]
 
         def _check_thread(self, name: str) -> None: ...
         def missingHandler(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> None: ...
@@ -213,7 +215,10 @@ class Verifiers:
         assert connection is not None
         rest: bytes | None = connection.engine.unread()  # type: ignore[attr-defined]
         if rest is None:
-            self._refuse_upgrade(exchange, 400, b"too much data behind the handshake")
+            if server._listeners:
+                self._refuse_upgrade(exchange, 400, b"too much data behind the handshake")
+            else:  # close() left it time for a verdict
+                self._refuse_upgrade(exchange, 503, b"the server is closing")
             return
         added = pending.add(connection, exchange.message, rest, subprotocol, server)  # type: ignore[arg-type]
         exchange.upgraded()

@@ -85,3 +85,28 @@ def test_wrong_types_are_refused(bad):
         Verdict(bad)
     with pytest.raises(TypeError, match="expected a QHttpServerWebSocketUpgradeResponse"):
         Verdict.accept().swap(bad)
+
+
+def test_a_subprotocol_travels_with_the_verdict():
+    verdict = Verdict.accept(subprotocol="v1.chat")
+    assert (verdict.type(), verdict._subprotocol) == (Type.Accept, "v1.chat")
+    assert repr(verdict) == "QHttpServerWebSocketUpgradeResponse.accept(subprotocol='v1.chat')"
+    assert [copied._subprotocol for copied in (Verdict(verdict), copy.copy(verdict))] == ["v1.chat"] * 2
+    other = Verdict.deny()
+    other.swap(verdict)
+    assert (verdict._subprotocol, other._subprotocol) == ("", "v1.chat")
+    assert facts(verdict) == facts(Verdict.deny())
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [(b"chat", TypeError), (None, TypeError), ("a b", ValueError), ("a,b", ValueError), ("é", ValueError)],
+)
+def test_what_is_no_subprotocol(name, error):
+    with pytest.raises(error):
+        Verdict.accept(subprotocol=name)
+
+
+def test_a_subprotocol_has_a_name():
+    with pytest.raises(TypeError):
+        Verdict.accept("chat")

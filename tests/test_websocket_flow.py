@@ -315,6 +315,18 @@ def test_the_peer_leaves_while_the_verdict_is_pending(made):
     assert upgrading.sockets == []
 
 
+def test_a_verdict_that_comes_while_the_server_closes(made):
+    future = Future()
+    asked = []
+    upgrading = made(lambda _request: asked.append(1) or future)
+    client = upgrading.client()
+    assert spin(lambda: asked)
+    upgrading.server.close(5000)
+    future.set_result(Verdict.accept())
+    assert client.reply().status == 503
+    assert client.wait_closed()
+
+
 def test_frames_sent_while_the_verdict_is_pending(made):
     future = Future()
     asked = []

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 
 import pytest
 from PySide6.QtCore import QObject, QThread, QUrl
-from PySide6.QtNetwork import QHostAddress, QNetworkRequest, QTcpSocket
+from PySide6.QtNetwork import QHostAddress, QNetworkRequest, QSslSocket, QTcpSocket
 from PySide6.QtWebSockets import QWebSocket, QWebSocketHandshakeOptions
 from shiboken6 import Shiboken
 
@@ -187,6 +187,24 @@ def test_frames_in_the_packet_of_the_handshake(waiting, early, later, heard, fet
         waiting.fetch()
     client.send(later)
     assert spin(lambda: waiting.heard == heard)
+
+
+@pytest.mark.parametrize("fetch", ["at once", "late"])
+def test_frames_in_the_record_of_the_handshake(waiting, authority, fetch):
+    if fetch == "at once":
+        waiting.server.newWebSocketConnection.connect(waiting.fetch)
+    client = QSslSocket()
+    client.setSslConfiguration(authority.client_configuration())
+    client.encrypted.connect(lambda: client.write(handshake() + frame(TEXT, b"a") + frame(TEXT, b"partial")[:5]))
+    client.connectToHostEncrypted("localhost", bound_tls(waiting.server, authority))
+    assert spin(lambda: b"\r\n\r\n" in bytes(client.peek(1000).data()))
+    client.write(frame(TEXT, b"partial")[5:] + frame(BINARY, b"x" * 500_000))
+    if fetch == "late":
+        spin(lambda: False, 0.05)
+        waiting.fetch()
+    assert spin(lambda: waiting.heard == ["a", "partial", b"x" * 500_000])
+    client.abort()
+    assert spin(lambda: waiting.heard[-1] == "gone")
 
 
 def test_more_behind_the_handshake_than_anybody_keeps(upgrading):
