@@ -212,7 +212,7 @@ class Connection(Sending):
         """The head is here and the body is not: answer early, ask for it, or wait for it."""
         if message.complete:  # it arrived while others were served; its own event is in the queue
             return
-        verdict = self.core.head(message)
+        verdict = self.core.head(self, message)
         if verdict == "dispatch":
             self._dispatch(message)
         elif message.expects_continue and verdict == "continue":

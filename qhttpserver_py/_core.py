@@ -47,7 +47,8 @@ class ServerCore:
         self.limits = Limits()
         self.admission = Admission()
         self.connections: set[Closing] = set()
-        self.rate_limited = False
+        self._restricted = False  # whether any request may have to be refused for whom it comes from
+        self._banned: set[Closing] = set()  # connections that the lists would not let in any more
         self.traces = False  # whether each request is logged; asked of the categories now and then
         self.slow_after = 0.1  # seconds a handler may hold the event loop before the log says so
         self._swept_at = 0.0
@@ -102,6 +103,7 @@ class ServerCore:
         if connection not in self.connections:
             return
         self.connections.discard(connection)
+        self._banned.discard(connection)
         if connection.counted:
             self.admission.leave(connection.host)
         if not self.connections:
@@ -186,7 +188,8 @@ class ServerCore:
         admission.rate = configuration.rateLimitPerSecond()
         admission.max_connections = configuration.maximumConnections()
         admission.max_per_host = configuration.maximumConnectionsPerHost()
-        self.rate_limited = admission.rate > 0
+        self._banned = {c for c in self.connections if c.counted and admission.denies(c.host or LOCAL)}
+        self._restricted = admission.rate > 0 or bool(self._banned)
 
     # ---- upward calls
 
@@ -197,10 +200,17 @@ class ServerCore:
             return
         if self.traces:
             self._trace(connection, message)
-        if self.rate_limited and self.admission.too_fast(connection.host or LOCAL, monotonic()):
+        if not self._restricted or self._lets_through(connection, message):
+            server._dispatch(connection, message)
+
+    def _lets_through(self, connection: Connection, message: Message) -> bool:
+        if connection in self._banned:
+            connection.refuse_now(Refusal(message.stream_id, 403, "address not allowed any more"))
+            return False
+        if self.admission.too_fast(connection.host or LOCAL, monotonic()):
             connection.reply(message, 429, ((b"content-type", b"application/x-empty"),), b"")
-            return
-        server._dispatch(connection, message)
+            return False
+        return True
 
     def _look_at_log(self) -> None:
         self.traces = _log.HTTP1.isDebugEnabled() or _log.HTTP2.isDebugEnabled()
@@ -210,8 +220,10 @@ class ServerCore:
         if category.isDebugEnabled():
             _log.debug(category, f"Request: {QHttpServerRequest._make(message, connection.peer)!r}")
 
-    def head(self, message: Message) -> HeadVerdict:
+    def head(self, connection: Connection, message: Message) -> HeadVerdict:
         """Decide on a message whose body is still to come."""
+        if self._banned and connection in self._banned:
+            return "dispatch"
         server = self.server()
         return server._head(message) if server is not None else "wait"
 

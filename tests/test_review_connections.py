@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from PySide6.QtCore import QLoggingCategory
+from PySide6.QtNetwork import QHostAddress
 
 from qhttpserver_py import QHttpServer
 
@@ -97,3 +98,40 @@ def test_each_request_is_logged_for_whoever_asks() -> None:
     with logged() as lines:
         ask(port, "/d")
     assert not any("Request: " in text for _, _, text in lines)
+
+
+def lists_now(server: QHttpServer, subnet: str) -> None:
+    configuration = server.configuration()
+    configuration.setBlacklist([QHostAddress.parseSubnet(subnet)] if subnet else [])
+    server.setConfiguration(configuration)
+
+
+def test_lists_take_effect_on_established_connections() -> None:
+    served: list[str] = []
+    server = QHttpServer()
+    server.route("/", lambda request: served.append(request.url().query()) or "ok")
+    port = bound(server)
+    first, second = RawClient(port), RawClient(port)
+    for client in (first, second):
+        client.get("/?before")
+        assert client.reply().status == 200
+    lists_now(server, "127.0.0.0/8")
+    first.get("/?denied")
+    reply = first.reply()
+    assert (reply.status, reply.headers["connection"]) == (403, "close")
+    assert first.wait_closed()
+    lists_now(server, "")
+    second.get("/?again")
+    assert second.reply().status == 200
+    assert served == ["before", "before", "again"]
+
+
+def test_a_peer_denied_meanwhile_is_not_asked_for_its_body() -> None:
+    server = QHttpServer()
+    server.route("/", lambda: "ok")
+    client = RawClient(bound(server))
+    client.get("/")
+    client.reply()
+    lists_now(server, "127.0.0.1/32")
+    client.get("/", "Expect: 100-continue", "Content-Length: 5", method="POST")
+    assert client.reply().status == 403
