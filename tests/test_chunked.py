@@ -6,7 +6,7 @@ import pytest
 
 from qhttpserver_py._protocol.chunked import MAX_EXTENSIONS, MAX_LINE, ChunkedDecoder
 from qhttpserver_py._protocol.engine import Header, Limits
-from qhttpserver_py._protocol.head import Fault
+from qhttpserver_py._protocol.fields import Fault
 
 
 def decode(data: bytes, step: int, limit: int = -1) -> tuple[bytes, list[Header], int]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 from qhttpserver_py._protocol.engine import Header, Limits
-from qhttpserver_py._protocol.head import Fault, HeadReader, parse_fields
+from qhttpserver_py._protocol.fields import Fault, parse_fields
+from qhttpserver_py._protocol.head import HeadReader
 from qhttpserver_py._protocol.wire import NOT_IN_TRAILERS
 
 MAX_LINE = 4096

@@ -9,13 +9,11 @@ faults are judged in the order of the bytes, so how a peer cuts its bytes change
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from types import SimpleNamespace
-
-import httptools
+from collections.abc import Mapping
 
 from qhttpserver_py._protocol import target as request_target
 from qhttpserver_py._protocol.engine import Header, Limits, Message
+from qhttpserver_py._protocol.fields import Fault, parse_fields
 from qhttpserver_py._protocol.wire import TOKEN, tokens
 
 # What a reply has to know of its request, as bits; 0 is a plain HTTP/1.1 request.
@@ -46,15 +44,6 @@ _METHODS = {
 # What may not stand in a head as it arrives: control characters, CR without LF, LF without CR.
 # A match ends behind the byte that gives it away.
 _BAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\r)\n")
-
-
-class Fault(Exception):  # noqa: N818 - the peer's, not ours
-    """The peer broke a rule or a limit. Never leaves the engine."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
 
 
 class HeadReader:
@@ -213,85 +202,6 @@ def _other_version(protocol: bytes) -> int:
 
 
 # ---- fields
-
-_Tool = tuple[Callable[[bytes], None], list[Header]]
-
-# A parser that has only seen whole heads without a body is as good as new, and making one costs
-# half a parse. The list is a stack, so that threads never share one.
-_spare: list[_Tool] = []
-
-# Peers say mostly the same again and again: field lines that llhttp accepted, by their bytes.
-# A field line means the same in every head, so this changes nothing but the time.
-MAX_LINES = 1024
-MAX_LINE = 256
-_lines: dict[bytes, Header] = {}
-
-_NAME = re.compile(TOKEN.pattern + rb":")
-
-
-def parse_fields(lines: list[bytes]) -> list[Header]:
-    """Return the fields of *lines*, which have no CRLF any more; names in lower case."""
-    headers = list(map(_lines.get, lines))
-    if None in headers:
-        new = [line for line, header in zip(lines, headers, strict=True) if header is None]
-        parsed = _parse_lines(new)
-        _remember(new, parsed)
-        found = iter(parsed)
-        return [next(found) if header is None else header for header in headers]
-    return headers  # type: ignore[return-value]  # no None in it
-
-
-def _remember(lines: list[bytes], parsed: list[Header]) -> None:
-    for line, header in zip(lines, parsed, strict=True):
-        if len(line) <= MAX_LINE:
-            if len(_lines) >= MAX_LINES:
-                _lines.clear()
-            _lines[line] = header
-
-
-def _parse_lines(lines: list[bytes]) -> list[Header]:
-    block = b"\r\n".join([line.rstrip(b" \t") for line in lines])
-    if not block.count(b"\n") == block.count(b"\r") == len(lines) - 1:
-        raise Fault(400, "bare CR or bare LF in a field")
-    if not all(map(_NAME.match, lines)):  # early llhttp let blanks into names
-        raise Fault(400, "malformed header field")
-    try:
-        tool = _spare.pop()
-    except IndexError:
-        tool = _make_tool()
-    feed, taken = tool
-    try:
-        # The true request line is ours to judge: llhttp knows neither every method nor HTTP/1.2.
-        feed(b"GET / HTTP/1.1\r\n%b\r\n\r\n" % block)
-    except (httptools.HttpParserUpgrade, httptools.HttpParserError):
-        pass  # a transfer coding it does not know, say; below we see whether the syntax was right
-    else:
-        if not _ends_parser(taken):
-            _spare.append(tool)
-    headers = [(name.lower(), value) for name, value in taken]
-    taken.clear()
-    if len(headers) != len(lines):  # an obsolete fold would be a line too few (RFC 9112 5.2)
-        raise Fault(400, "malformed header field")
-    return headers
-
-
-def _make_tool() -> _Tool:
-    taken: list[Header] = []
-    append = taken.append
-
-    def on_header(name: bytes, value: bytes) -> None:
-        append((name, value))
-
-    parser = httptools.HttpRequestParser(SimpleNamespace(on_header=on_header))
-    return parser.feed_data, taken
-
-
-# Fields that make llhttp expect something else than another head.
-_ENDING = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"connection", b"proxy-connection"})
-
-
-def _ends_parser(headers: list[Header]) -> bool:
-    return any(name.lower() in _ENDING for name, _ in headers)
 
 
 def _check_field_sizes(headers: list[Header], limit: int) -> None:

@@ -14,11 +14,11 @@ from io import BytesIO
 
 from qhttpserver_py._protocol.chunked import ChunkedDecoder
 from qhttpserver_py._protocol.engine import Event, Limits, Message, Refusal
+from qhttpserver_py._protocol.fields import Fault
 from qhttpserver_py._protocol.head import (
     CHUNKED,
     CLOSE,
     INCOMPLETE,
-    Fault,
     HeadReader,
     parse_head,
     within,
