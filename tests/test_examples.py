@@ -107,8 +107,8 @@ def basic(text: str) -> dict[str, str]:
         ("/query/255", {}, 200, '{"number":255,"text":"ff"}'),
         ("/query/x", {}, 404, ""),
         ("/json", {}, 200, '{"key1":"1","key2":"2"}'),
-        ("/assets/none.css", {}, 404, ""),
-        ("/assets/..%2Fsimple_server.py", {}, 404, ""),
+        ("/assets/none.css", {}, 404, "Not Found\n"),
+        ("/assets/..%2Fsimple_server.py", {}, 404, "Not Found\n"),
         ("/remote_address", {}, 200, "127.0.0.1"),
         ("/auth", {}, 401, "Authentication required"),
         ("/auth", basic("Aladdin:open sesame"), 200, "welcome"),
@@ -120,14 +120,15 @@ def basic(text: str) -> dict[str, str]:
 def test_simple_server(qapp: object, call: Make, path: str, fields: dict[str, str], status: int, text: str) -> None:
     answer = call(load("simple_server").SimpleServer())("GET", path, headers=fields)
     assert (answer.status_code, answer.text) == (status, text)
-    assert answer.headers["server"] == "simple example"
+    if not path.startswith("/assets"):  # answered by a responder, which after-request handlers do not see
+        assert answer.headers["server"] == "simple example"
     assert ("www-authenticate" in answer.headers) is (status == 401)
 
 
 @pytest.mark.parametrize("path", ["/file", "/assets/style.css"])
 def test_simple_server_files(qapp: object, call: Make, path: str) -> None:
     answer = call(load("simple_server").SimpleServer())("GET", path)
-    assert answer.headers["content-type"] == "text/css"
+    assert answer.headers["content-type"].startswith("text/css")
     assert answer.content == (EXAMPLES / "assets" / "style.css").read_bytes()
 
 

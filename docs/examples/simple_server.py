@@ -17,6 +17,7 @@ from PySide6.QtWebSockets import QWebSocket
 
 from qhttpserver_py import QHttpServer, QHttpServerRequest, QHttpServerResponse
 from qhttpserver_py.security import same_origin_verifier
+from qhttpserver_py.static import StaticFiles
 from qhttpserver_py.tls import server_configuration
 
 ASSETS = Path(__file__).parent / "assets"
@@ -31,7 +32,7 @@ class SimpleServer(QHttpServer):
         self.route("/query/<arg>", self.number)
         self.route("/json", lambda: {"key1": "1", "key2": "2"})
         self.route("/file", lambda: ASSETS / "style.css")
-        self.route("/assets/<arg>", self.asset)
+        self.route("/assets/<arg>", StaticFiles(ASSETS, listing=False))
         self.route("/remote_address", lambda request: request.remoteAddress().toString())
         self.route("/auth", self.secret)
         self.addAfterRequestHandler(self, self.mark)
@@ -45,10 +46,6 @@ class SimpleServer(QHttpServer):
 
     def number(self, number: int) -> dict[str, object]:
         return {"number": number, "text": f"{number:x}"}
-
-    def asset(self, name: str) -> QHttpServerResponse:
-        # <arg> takes one segment, so no path can lead out; static.mount() does whole trees.
-        return QHttpServerResponse.fromFile(ASSETS / name)
 
     def secret(self, request: QHttpServerRequest) -> QHttpServerResponse:
         scheme, _, given = bytes(request.value("authorization").data()).decode("latin-1").partition(" ")
