@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -28,3 +29,21 @@ def _collect_between_tests(_collect_in_the_main_thread: None) -> Iterator[None]:
     yield
     if gc.get_count()[0] > _UNCOLLECTED:
         gc.collect()
+
+
+@pytest.fixture
+def own_loop(qapp: object) -> Iterator[None]:
+    """The asyncio loop of the main thread ends with the test."""
+    from qhttpserver_py import aio
+
+    yield
+    aio.close()
+    gc.collect()
+
+
+@pytest.fixture
+def reported(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
+    """What is reported through sys.excepthook."""
+    seen: list[BaseException] = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: seen.append(error))
+    return seen

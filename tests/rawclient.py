@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, QDeadlineTimer, QEvent, QEventLoop, QtMsgType, qInstallMessageHandler
+from PySide6.QtCore import (
+    QCoreApplication,
+    QDeadlineTimer,
+    QEvent,
+    QEventLoop,
+    QTimer,
+    QtMsgType,
+    qInstallMessageHandler,
+)
 from PySide6.QtNetwork import QHostAddress, QTcpServer, QTcpSocket
 
 SECONDS = 10
@@ -23,6 +31,18 @@ def spin(until: Callable[[], Any], seconds: float = SECONDS) -> bool:
             return False
         app.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
     return True
+
+
+def wait_until(until: Callable[[], Any], seconds: float = SECONDS) -> None:
+    """Run the event loop until *until* gives something true; fail if it does not in time."""
+    assert spin(until, seconds), f"not within {seconds} s"
+
+
+def nested(milliseconds: int) -> None:
+    """Open a nested event loop, as a modal dialog does."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
 
 
 def settle() -> None:
@@ -74,7 +94,8 @@ class RawClient:
         self.received += bytes(self.socket.readAll().data())
 
     def _gone(self) -> None:
-        self._read()
+        if self.socket.isOpen():
+            self._read()
         self.closed = True
 
     def send(self, data: bytes) -> None:

@@ -14,48 +14,24 @@ from pathlib import Path
 
 import httpx
 import pytest
-from PySide6.QtCore import QCoreApplication, QEventLoop, QObject, QThread, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QObject, QThread, QTimer, Signal
 
 from qhttpserver_py import _eventloop, _qteventloop, aio
+
+from .rawclient import nested, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(autouse=True)
-def own_loop(qapp):
-    yield
-    aio.close()
-    gc.collect()
-
-
-@pytest.fixture
-def reported(monkeypatch):
-    seen = []
-    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: seen.append(error))
-    return seen
-
-
-def spin(until, timeout=5.0):
-    """Run a Qt event loop until *until()* is true; fail after *timeout* seconds."""
-    end = time.monotonic() + timeout
-    while not until():
-        assert time.monotonic() < end, "timed out"
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents, 50)
+pytestmark = pytest.mark.usefixtures("own_loop")
 
 
 def run(coroutine, timeout=5.0):
     """Start *coroutine* as a slot would; return its result."""
     task = aio.start(coroutine)
     task.add_done_callback(lambda _: None)  # somebody waits
-    spin(task.done, timeout)
+    wait_until(task.done, timeout)
     return task.result()
-
-
-def nested(milliseconds):
-    """Open a nested Qt event loop, as a modal dialog does."""
-    loop = QEventLoop()
-    QTimer.singleShot(milliseconds, loop.quit)
-    loop.exec()
 
 
 # ---- what asyncio can do works
@@ -194,7 +170,7 @@ def test_a_polled_loop_without_tasks_is_not_polled(monkeypatch):
     called = []
     thread = threading.Thread(target=aio.loop().call_soon_threadsafe, args=(called.append, 1))
     thread.start()
-    spin(lambda: called)
+    wait_until(lambda: called)
     thread.join()
 
 
@@ -215,7 +191,7 @@ def test_start_returns_before_the_coroutine_runs():
     task = aio.start(note())
     assert isinstance(task, asyncio.Task)
     assert not ran
-    spin(task.done)
+    wait_until(task.done)
     assert ran == [task]
 
 
@@ -228,7 +204,7 @@ def test_a_task_that_nobody_holds_runs_to_its_end():
 
     aio.start(work())
     gc.collect()
-    spin(lambda: ended)
+    wait_until(lambda: ended)
 
 
 def test_context_variables_are_those_of_the_caller():
@@ -245,7 +221,7 @@ def test_context_variables_are_those_of_the_caller():
     assert run(read()) == "callers"
     variable.reset(token)
     task = aio.start(read(), context=context)
-    spin(task.done)
+    wait_until(task.done)
     assert task.result() == "given"
 
 
@@ -288,7 +264,7 @@ def test_a_call_from_a_slot_wakes_the_loop(wake):
     called = []
     run(sleeps())  # idle now
     QTimer.singleShot(0, lambda: wake(aio.loop(), lambda: called.append(1)))
-    spin(lambda: called)
+    wait_until(lambda: called)
 
 
 def test_a_future_set_by_a_slot_wakes_its_waiter():
@@ -311,8 +287,8 @@ def test_a_task_is_cancelled_from_a_slot():
 
     task = aio.start(work())
     QTimer.singleShot(10, task.cancel)
-    spin(lambda: ended)
-    spin(task.cancelled)
+    wait_until(lambda: ended)
+    wait_until(task.cancelled)
 
 
 # ---- costs
@@ -349,10 +325,10 @@ def test_a_busy_coroutine_leaves_qt_its_turns():
             await asyncio.sleep(0)
 
     task = aio.start(spin_forever())
-    spin(lambda: len(ticks) >= 3)
+    wait_until(lambda: len(ticks) >= 3)
     timer.stop()
     task.cancel()
-    spin(task.cancelled)
+    wait_until(task.cancelled)
 
 
 # ---- nested Qt event loops
@@ -409,7 +385,7 @@ def test_a_slot_of_a_nested_event_loop_starts_coroutines():
     async def dialog():
         QTimer.singleShot(10, lambda: aio.start(answer()))
         nested(20)
-        spin(lambda: results)
+        wait_until(lambda: results)
 
     run(dialog())
     assert results == ["late"]
@@ -423,7 +399,7 @@ def test_a_task_is_cancelled_while_it_is_in_a_nested_event_loop():
         await asyncio.sleep(60)
 
     task = aio.start(dialog())
-    spin(task.done)
+    wait_until(task.done)
     assert task.cancelled()
 
 
@@ -437,8 +413,8 @@ async def fails():
 
 def test_an_exception_nobody_waits_for_is_reported(reported):
     task = aio.start(fails())
-    spin(task.done)
-    spin(lambda: reported)
+    wait_until(task.done)
+    wait_until(lambda: reported)
     assert [str(error) for error in reported] == ["mine"]
 
 
@@ -464,7 +440,7 @@ def test_an_exception_that_is_awaited_is_not_reported(reported):
 
 def test_an_exception_of_a_callback_is_reported(reported):
     aio.loop().call_soon(lambda: 1 / 0)
-    spin(lambda: reported)
+    wait_until(lambda: reported)
     assert isinstance(reported[0], ZeroDivisionError)
 
 
@@ -553,7 +529,7 @@ def test_close_inside_a_coroutine_waits_for_the_step():
         assert not loop.is_closed()
 
     aio.start(closes())
-    spin(loop.is_closed)
+    wait_until(loop.is_closed)
 
 
 def test_close_inside_a_nested_event_loop_waits_for_the_outer_step():
@@ -566,7 +542,7 @@ def test_close_inside_a_nested_event_loop_waits_for_the_outer_step():
         ended.append(not loop.is_closed())
 
     aio.start(dialog())
-    spin(loop.is_closed)
+    wait_until(loop.is_closed)
     assert ended == [True]
 
 
@@ -575,12 +551,12 @@ def test_release_closes_a_loop_once_it_is_idle():
     loop = task.get_loop()
     _eventloop.release()
     assert not loop.is_closed()
-    spin(loop.is_closed)
+    wait_until(loop.is_closed)
     assert task.done() and not task.cancelled()
     loop = aio.start(sleeps()).get_loop()
     _eventloop.release()
     task = aio.start(asyncio.sleep(0.03))  # used again: it stays
-    spin(task.done)
+    wait_until(task.done)
     assert not loop.is_closed()
     _eventloop.release()
     assert loop.is_closed()
@@ -630,7 +606,7 @@ def test_a_qthread_has_a_loop_of_its_own():
     worker.moveToThread(thread)
     thread.started.connect(worker.begin)
     thread.start()
-    spin(lambda: worker.result)
+    wait_until(lambda: worker.result)
     assert thread.wait(5000)
     assert worker.result == [b"ONE\n", b"TWO\n"]
     assert worker.thread_seen != threading.get_ident()

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 import threading
-import time
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEventLoop, QTimer
+from PySide6.QtCore import QCoreApplication, QTimer
 
 from qhttpserver_py import QFutureHttpServerResponse, aio
 from qhttpserver_py._awaitables import watch
 from qhttpserver_py._mailbox import Mailbox
 
+from .rawclient import wait_until
 
-@pytest.fixture(autouse=True)
-def clean(qapp):
-    yield
-    aio.close()
-    gc.collect()
+pytestmark = pytest.mark.usefixtures("own_loop")
 
 
 @pytest.fixture
@@ -29,20 +24,6 @@ def post():
     mailbox = Mailbox()
     yield mailbox.post
     mailbox.deleteLater()
-
-
-@pytest.fixture
-def reported(monkeypatch):
-    seen = []
-    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: seen.append(error))
-    return seen
-
-
-def spin(until, timeout=5.0):
-    end = time.monotonic() + timeout
-    while not until():
-        assert time.monotonic() < end, "timed out"
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents, 20)
 
 
 class Outcome:
@@ -56,7 +37,7 @@ class Outcome:
         self.threads.append(threading.get_ident())
 
     def wait(self):
-        spin(lambda: self.calls)
+        wait_until(lambda: self.calls)
         assert len(self.calls) == 1
         assert self.threads == [threading.get_ident()]
         return self.calls[0]
@@ -204,7 +185,7 @@ def test_cancelling_cancels_a_coroutine(post):
     for _ in range(3):
         QCoreApplication.processEvents()
     outcome.cancel()
-    spin(lambda: ended)
+    wait_until(lambda: ended)
     assert not outcome.calls
 
 
@@ -236,7 +217,7 @@ def test_a_future_of_another_threads_loop_is_cancelled_there(post):
         future = loop.create_future()
         outcome = Outcome(future, post)
         outcome.cancel()
-        spin(future.cancelled)
+        wait_until(future.cancelled)
     outcome.cancel()  # its loop is closed by now
     QCoreApplication.processEvents()
     assert not outcome.calls

@@ -21,8 +21,6 @@ import pytest
 from PySide6.QtCore import (
     QBuffer,
     QByteArray,
-    QCoreApplication,
-    QEventLoop,
     QFile,
     QIODevice,
     QObject,
@@ -43,20 +41,9 @@ from qhttpserver_py import QFutureHttpServerResponse, QHttpServer, QHttpServerRe
 from qhttpserver_py._testing_tls import TlsAuthority
 from qhttpserver_py.sse import EventStream
 
+from .rawclient import wait_until
+
 SECONDS = 20
-
-
-def spin(until, timeout=SECONDS):
-    end = time.monotonic() + timeout
-    while not until():
-        assert time.monotonic() < end, "timed out"
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents, 5)
-
-
-def nested(milliseconds):
-    loop = QEventLoop()
-    QTimer.singleShot(milliseconds, loop.quit)
-    loop.exec()
 
 
 class Served:
@@ -103,7 +90,7 @@ class Served:
 
         thread = threading.Thread(target=body)
         thread.start()
-        spin(future.done, SECONDS + 5)
+        wait_until(future.done, SECONDS + 5)
         thread.join()
         return future.result()
 
@@ -133,13 +120,6 @@ def served(request, qapp, authority):
     made.server.deleteLater()
     aio.close()
     gc.collect()
-
-
-@pytest.fixture
-def reported(monkeypatch):
-    seen = []
-    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: seen.append(error))
-    return seen
 
 
 # ---- results that come late
@@ -315,7 +295,7 @@ def test_a_dialog_in_a_coroutine_stops_nobody(served):
     answered = []
 
     async def dialog():
-        spin(lambda: answered)
+        wait_until(lambda: answered)
         await asyncio.sleep(0)
         return "dialog"
 
@@ -361,14 +341,14 @@ def test_a_coroutine_is_cancelled_when_its_client_leaves(served):
 
     served.server.route("/", handler)
     give_up(served)
-    spin(lambda: ended)
+    wait_until(lambda: ended)
 
 
 def test_a_future_is_cancelled_when_its_client_leaves(served):
     future = Future()
     served.server.route("/", lambda: future)
     give_up(served)
-    spin(future.cancelled)
+    wait_until(future.cancelled)
 
 
 def test_a_generator_is_closed_when_its_client_leaves(served):
@@ -383,7 +363,7 @@ def test_a_generator_is_closed_when_its_client_leaves(served):
 
     served.server.route("/", items)
     served.leave()
-    spin(lambda: ended)
+    wait_until(lambda: ended)
 
 
 def test_an_async_generator_is_closed_when_its_client_leaves(served):
@@ -400,7 +380,7 @@ def test_an_async_generator_is_closed_when_its_client_leaves(served):
 
     served.server.route("/", items)
     served.leave()
-    spin(lambda: ended)
+    wait_until(lambda: ended)
 
 
 def test_a_device_is_deleted_when_its_client_leaves(served):
@@ -415,7 +395,7 @@ def test_a_device_is_deleted_when_its_client_leaves(served):
 
     served.server.route("/", handler)
     served.leave()
-    spin(lambda: not isValid(devices[0]))
+    wait_until(lambda: not isValid(devices[0]))
 
 
 # ---- streams
@@ -581,7 +561,7 @@ def test_server_sent_events(served):
     assert headers["cache-control"] == "no-store"
     assert text == "".join(f"event: progress\ndata: {n}\n\n" for n in range(3))
     assert streams[0].last_event_id == "41"
-    spin(lambda: not streams[0].is_open)
+    wait_until(lambda: not streams[0].is_open)
 
 
 def test_many_listeners_get_every_event_in_order(served):
@@ -662,11 +642,11 @@ def test_listeners_that_are_killed_leave_nothing_behind(served):
 
     listen_once = served.run(lambda _: listen(1))
     assert listen_once is None
-    spin(lambda: (gc.collect(), len(gone) == 1)[1])
+    wait_until(lambda: (gc.collect(), len(gone) == 1)[1])
     before = open_files()
     served.run(work)
-    spin(lambda: (gc.collect(), len(gone) == 31)[1])
-    spin(lambda: open_files() <= before)
+    wait_until(lambda: (gc.collect(), len(gone) == 31)[1])
+    wait_until(lambda: open_files() <= before)
     ticker.stop()
 
 

@@ -5,26 +5,20 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-import time
 import weakref
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEventLoop, QObject, QThread, Signal
+from PySide6.QtCore import QObject, QThread, Signal
 
 from qhttpserver_py._streams import make_source
 from qhttpserver_py.sse import EventStream, format_event
+
+from .rawclient import wait_until
 
 
 @pytest.fixture(autouse=True)
 def application(qapp):
     return qapp
-
-
-def spin(until, timeout=5.0):
-    end = time.monotonic() + timeout
-    while not until():
-        assert time.monotonic() < end, "timed out"
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents, 20)
 
 
 class Client:
@@ -180,7 +174,7 @@ def test_wrong_limits_are_refused(arguments):
 
 def test_an_idle_stream_is_kept_alive():
     client = Client(EventStream(ping=0.01))
-    spin(lambda: client.data.count(b":\n\n") >= 2)
+    wait_until(lambda: client.data.count(b":\n\n") >= 2)
     client.source.close()
 
 
@@ -282,7 +276,7 @@ def test_events_from_other_threads_arrive_in_order(make):
 
     thread = make(work)
     thread.start()
-    spin(lambda: client.ended)
+    wait_until(lambda: client.ended)
     (thread.join if isinstance(thread, threading.Thread) else thread.wait)()
     assert client.data == b"".join(b"data: %d\n\n" % n for n in range(500))
     assert set(threads) == {threading.get_ident()}

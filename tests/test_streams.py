@@ -7,56 +7,30 @@ import gc
 import io
 import os
 import sys
-import time
 
 import pytest
 from PySide6.QtCore import (
     QBuffer,
     QByteArray,
     QCoreApplication,
-    QEvent,
-    QEventLoop,
     QFile,
     QIODevice,
     QObject,
     QProcess,
-    QTimer,
 )
 from PySide6.QtNetwork import QHostAddress, QLocalServer, QLocalSocket, QTcpServer, QTcpSocket
 from shiboken6 import isValid
 
-from qhttpserver_py import _device_streams, aio
+from qhttpserver_py import _device_streams
 from qhttpserver_py._streams import AsyncSource, DeviceNotReadable, IteratorSource, SourceFailed, make_source
+
+from .rawclient import nested, settle, wait_until
 
 READ_ONLY = QIODevice.OpenModeFlag.ReadOnly
 LIMIT = 65536
 
 
-@pytest.fixture(autouse=True)
-def clean(qapp):
-    yield
-    aio.close()
-    gc.collect()
-
-
-@pytest.fixture
-def reported(monkeypatch):
-    seen = []
-    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: seen.append(error))
-    return seen
-
-
-def spin(until, timeout=5.0):
-    end = time.monotonic() + timeout
-    while not until():
-        assert time.monotonic() < end, "timed out"
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents, 20)
-
-
-def settle():
-    """Deliver what is posted, deletions too."""
-    QCoreApplication.processEvents()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+pytestmark = pytest.mark.usefixtures("own_loop")
 
 
 class Reader:
@@ -94,7 +68,7 @@ class Reader:
         return b"".join(self.pieces)
 
     def wait(self, timeout=5.0):
-        spin(lambda: self.finished, timeout)
+        wait_until(lambda: self.finished, timeout)
         return self
 
 
@@ -294,13 +268,13 @@ def test_an_async_generator_is_one_item_ahead_at_most():
     source = make_source(items())
     ready = []
     source.start(lambda: ready.append(1))
-    spin(lambda: ready)
+    wait_until(lambda: ready)
     for _ in range(5):
         QCoreApplication.processEvents()
     assert made == [0]
     assert source.read(LIMIT) == b"x"
     assert source.read(LIMIT) is None
-    spin(lambda: len(ready) == 2)
+    wait_until(lambda: len(ready) == 2)
     assert made == [0, 1]
     source.close()
 
@@ -320,14 +294,14 @@ def test_closing_ends_an_async_generator(taken):
     source = make_source(items())
     ready = []
     source.start(lambda: ready.append(1))
-    spin(lambda: ready)
+    wait_until(lambda: ready)
     if taken:
         source.read(LIMIT)
         for _ in range(5):
             QCoreApplication.processEvents()
     source.close()
     source.close()
-    spin(lambda: ended)
+    wait_until(lambda: ended)
     assert source.read(LIMIT) == b""
     assert len(ready) == 1
 
@@ -654,9 +628,7 @@ def test_a_device_that_spoke_up_is_waited_for(monkeypatch):
     device = Feed(b"first")
     reader = Reader(make_source(device))
     device.feed(b" second")
-    loop = QEventLoop()
-    QTimer.singleShot(60, loop.quit)
-    loop.exec()
+    nested(60)
     assert not reader.finished
     reader.source.close()
 
@@ -740,10 +712,8 @@ def test_a_process_that_has_ended_gives_what_it_printed():
 def test_the_output_of_a_process_waits_in_its_pipe():
     device = process("import sys; sys.stdout.write('x' * 20_000_000)")
     source = make_source(device)
-    spin(lambda: source._held, 20)
-    loop = QEventLoop()
-    QTimer.singleShot(50, loop.quit)
-    loop.exec()
+    wait_until(lambda: source._held, 20)
+    nested(50)
     assert device.bytesAvailable() < 1_000_000
     reader = Reader(source).wait(20)
     assert reader.ended
@@ -754,9 +724,9 @@ def test_the_output_of_a_process_waits_in_its_pipe():
 def test_a_process_that_is_held_back_is_killed_all_the_same(qtlog):
     device = process("import sys; sys.stdout.write('x' * 20_000_000)")
     source = make_source(device)
-    spin(lambda: source._held, 20)
+    wait_until(lambda: source._held, 20)
     source.close()
-    spin(lambda: not isValid(device))
+    wait_until(lambda: not isValid(device))
     assert not qtlog.records
 
 
@@ -779,9 +749,9 @@ def test_a_program_that_does_not_exist_breaks_the_stream():
 def test_a_running_process_is_killed_quietly(qtlog):
     device = process("import time; print('x', flush=True); time.sleep(60)")
     reader = Reader(make_source(device))
-    spin(lambda: reader.pieces, 20)
+    wait_until(lambda: reader.pieces, 20)
     reader.source.close()
-    spin(lambda: not isValid(device))
+    wait_until(lambda: not isValid(device))
     assert not _device_streams._dying
     assert not qtlog.records
 
@@ -805,13 +775,13 @@ def test_a_tcp_socket_is_read_until_its_peer_closes():
     assert server.listen(QHostAddress(QHostAddress.SpecialAddress.LocalHost), 0)
     socket = QTcpSocket()
     socket.connectToHost(server.serverAddress(), server.serverPort())
-    spin(server.hasPendingConnections)
+    wait_until(server.hasPendingConnections)
     peer = server.nextPendingConnection()
-    spin(lambda: socket.state() == QTcpSocket.SocketState.ConnectedState)
+    wait_until(lambda: socket.state() == QTcpSocket.SocketState.ConnectedState)
     reader = Reader(make_source(socket))
     assert socket.readBufferSize() == 262_144
     peer.write(b"one ")
-    spin(lambda: reader.data == b"one ")
+    wait_until(lambda: reader.data == b"one ")
     peer.write(b"two")
     peer.disconnectFromHost()
     assert reader.wait().ended
@@ -823,7 +793,7 @@ def test_a_local_socket_is_read_until_its_peer_closes():
     assert server.listen(f"streams-{os.getpid()}")
     socket = QLocalSocket()
     socket.connectToServer(server.fullServerName())
-    spin(server.hasPendingConnections)
+    wait_until(server.hasPendingConnections)
     peer = server.nextPendingConnection()
     reader = Reader(make_source(socket))
     peer.write(b"local")
