@@ -84,7 +84,7 @@ class PendingSockets:
                 websocket.setParent(None)
                 _release_signals(socket, rest)
                 # Not now: the caller connects its slots when this returns.
-                QTimer.singleShot(0, websocket, lambda: _deliver(socket))  # noqa: B023 - returns at once
+                QTimer.singleShot(0, lambda: _deliver(socket))  # noqa: B023 - returns at once
                 return websocket
         return None
 

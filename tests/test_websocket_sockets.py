@@ -352,10 +352,13 @@ def test_fetched_sockets_outlive_the_server(upgrading, end):
     assert spin(lambda: upgrading.heard == ["me too"])
 
 
-def test_the_last_reference_closes(upgrading):
-    client = upgrading.client()
+def test_the_last_reference_closes(waiting):
+    client = waiting.client()
     switched(client)
-    del upgrading.sockets[0]
+    socket = waiting.server.nextPendingWebSocketConnection()
+    assert socket is not None
+    settle()
+    del socket
     gc.collect()
     assert client.wait_closed()
 
@@ -445,7 +448,7 @@ def test_a_thousand_upgrades_leave_nothing(upgrading):
             client.send(frame(CLOSE, b"\x03\xe8"))
         assert spin(lambda: upgrading.heard == ["x", "gone"])
         assert spin(lambda: client.closed)
-        upgrading.sockets.clear()
+        upgrading.sockets.pop().deleteLater()
         upgrading.heard.clear()
         settle()
 
