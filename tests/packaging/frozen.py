@@ -44,7 +44,7 @@ def freeze(folder: Path) -> Path:
     """Return the executable of a one-folder application."""
     (folder / "app.py").write_text(PROGRAM)
     command = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--onedir", "--log-level", "WARN"]
-    command += ["--collect-submodules", "qhttpserver_py", "--paths", str(ROOT), "app.py"]
+    command += ["--paths", str(ROOT), "app.py"]
     subprocess.run(command, cwd=folder, check=True)
     return folder / "dist" / "app" / "app"
 
