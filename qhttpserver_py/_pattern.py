@@ -236,6 +236,9 @@ class _Judge:
             return quantifier in ("?", "??")
         if _UNBOUNDED.match(quantifier):
             self.loops += 1
-            self.crossing += re.fullmatch(self.atom, "/", re.ASCII) is not None
+            try:
+                self.crossing += re.fullmatch(self.atom, "/", re.ASCII) is not None
+            except re.error:  # a range the wrong way round: Qt's message says so
+                return False
         self.kind = "quantifier"
         return self.loops <= 1 and self.crossing <= 1
