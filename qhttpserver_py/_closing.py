@@ -88,6 +88,7 @@ class Closing:
         self.head_since = 0.0  # when the head being received began, 0 between heads
         self.closing = False
         self.closing_at = 0.0  # when to stop being polite
+        self.doomed = False  # the server was closed, and its grace is over
         self.drops_input = False  # lingering: what the peer still sends is thrown away
         self._taken = 0  # bytes that left since they are counted: since a sweep found some waiting
         self._taken_before = 0
@@ -106,7 +107,9 @@ class Closing:
         self.closing_at = monotonic() + GRACE
         if not self.engine.linger:
             _socket.disconnect(socket)
+            self.watch_end()
             return
+        self.watch_end()
         self.drops_input = True
         socket.flush()
         if self.socket is not None:
@@ -121,8 +124,12 @@ class Closing:
         if not _socket.shut_writing(self.socket):
             _socket.disconnect(self.socket)
 
+    def watch_end(self) -> None:
+        """See ``Sending``."""
+        raise NotImplementedError
+
     def watch_drain(self) -> None:
-        """See ``Connection``."""
+        """See ``Sending``."""
         raise NotImplementedError
 
     def flush(self) -> None:
@@ -179,7 +186,7 @@ class Closing:
         socket, self.socket = self.socket, None
         self.closing = True
         self._cancel_all()
-        if socket is not None:
+        if socket is not None and isValid(socket):
             socket.abort()
             self._bury(socket)
 
@@ -192,7 +199,7 @@ class Closing:
             # without a parent the last reference deletes at once, and it may be emitting.
             socket.setParent(None)
             socket.deleteLater()
-            self.core.post(lambda: _keep(socket))
+            self.core.keep_while_dying(socket)
 
     def _leave_slot(self) -> None:
         """A slot of the socket returns to Qt; behind the last one a dead socket can go."""
@@ -215,8 +222,12 @@ class Closing:
 
     def sweep(self, now: float, timeout: float) -> None:
         """Enforce the deadlines; *timeout* is the keep-alive timeout in seconds."""
+        self.watch_end()
         socket = self.socket
         if socket is None:
+            return
+        if self.doomed and not self._dispatching and (not self.closing or now >= self.closing_at):
+            self.abort()  # the handler that closed the server answers late, or the peer takes nothing
             return
         if self.closing:
             if self._overdue(now):
@@ -313,7 +324,3 @@ class Closing:
             self._taken_at = now
             return False
         return now - self._taken_at >= patience
-
-
-def _keep(_held: object) -> None:
-    """Hold a reference until called."""

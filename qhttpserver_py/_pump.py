@@ -49,7 +49,7 @@ class Pump:
     def stop(self) -> None:
         """The peer left: let go of the source at once."""
         source, self._source = self._source, None
-        if source is not None:
+        if source is not None and not self._running:  # else run() closes it, when its own code has returned
             source.close()
 
     def run(self) -> None:
@@ -71,6 +71,8 @@ class Pump:
             self._exchange.source_failed(error, begun=self._head is None)
         finally:
             self._running = False
+            if self._source is not source:
+                source.close()
 
     def _move(self, source: Source) -> None:
         exchange = self._exchange

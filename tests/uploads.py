@@ -74,6 +74,10 @@ class Http2Client:
         self.raw = raw
         config = h2.config.H2Configuration(client_side=True, header_encoding="utf-8")
         self.h2 = h2.connection.H2Connection(config)
+        # h2's client takes no more replies after a GOAWAY; RFC 9113 6.8 has it that it should.
+        machine = self.h2.state_machine
+        going = (h2.connection.ConnectionState.CLIENT_OPEN, h2.connection.ConnectionInputs.RECV_GOAWAY)
+        machine._transitions = {**machine._transitions, going: (None, going[0])}
         self.streams = {}
         self.h2.initiate_connection()
         self.flush()
