@@ -59,7 +59,8 @@ class Connection(Sending):
             self._first = None
         socket.setReadBufferSize(READ_BUFFER)
         socket.readyRead.connect(self.on_ready_read)
-        socket.disconnected.connect(self.on_disconnected)
+        if self._descriptor is None:
+            self.watch_end()
         if socket.bytesAvailable():  # TLS: decrypted before we were connected
             self.on_ready_read()
 
@@ -69,7 +70,7 @@ class Connection(Sending):
         self._first = None
         self.drops_input = True
         self.socket.readyRead.connect(self.on_ready_read)
-        self.socket.disconnected.connect(self.on_disconnected)
+        self.watch_end()
         if engine.interleaves:  # HTTP/2: GOAWAY says it before any stream exists
             engine.close()
         else:
@@ -85,6 +86,8 @@ class Connection(Sending):
             self._serve()
         finally:
             self._leave_slot()
+            if not self._watches_end:
+                self.watch_end()
 
     def catch_up(self) -> None:
         """Read what came while a handler of this connection spins an event loop."""
@@ -236,6 +239,7 @@ class Connection(Sending):
 
     def open_exchange(self, message: Message, label: str) -> Exchange:
         """Register a request whose reply comes through a responder, or later."""
+        self.watch_end()
         exchange = Exchange(self, message, label)
         if self.socket is None:
             exchange.cancel()
@@ -272,7 +276,8 @@ class Connection(Sending):
         if socket is None:
             return None
         socket.readyRead.disconnect(self.on_ready_read)
-        socket.disconnected.disconnect(self.on_disconnected)
+        if self._watches_end:
+            socket.disconnected.disconnect(self.on_disconnected)
         if self._watches_drain:
             _socket.disconnect_written(socket, self.on_bytes_written)
         self._queue.clear()

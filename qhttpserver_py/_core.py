@@ -65,6 +65,8 @@ class ServerCore:
         self.post: Callable[[Callable[[], Any]], None] = self._mailbox.post
         self._ident = threading.get_ident()
         self._idle_hooks: list[Callable[[], object]] = []
+        self._dying: list[Any] = []
+        self._dead = 0  # how many of these died before the last sweep
         server.destroyed.connect(self.shut_down)
 
     def server(self) -> QAbstractHttpServer | None:
@@ -111,6 +113,16 @@ class ServerCore:
             if self._timer is not None:
                 self._timer.stop()
             self._tell_idle()
+
+    def keep_while_dying(self, socket: Any) -> None:
+        """Hold the wrapper of a dead *socket* until Qt has deleted it: over the next sweep, or soon if none comes."""
+        self._dying.append(socket)
+        if not self.connections:
+            self.post(self._let_go)
+
+    def _let_go(self) -> None:
+        self._dying.clear()
+        self._dead = 0
 
     def when_idle(self, hook: Callable[[], object]) -> None:
         """Call *hook* once, when no connection is left."""
@@ -163,6 +175,8 @@ class ServerCore:
         self.turns += 1
         now, timeout = monotonic(), float(max(self.limits.keep_alive, 0))
         lost, self._swept_at = now - self._swept_at - SWEEP_MS / 1000, now
+        del self._dying[: self._dead]
+        self._dead = len(self._dying)
         for connection in tuple(self.connections):
             if lost > _STALL:
                 connection.excuse(lost)
