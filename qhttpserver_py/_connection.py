@@ -116,6 +116,8 @@ class Connection(Sending):
             if type(event) is Message and event.complete and not event.streaming:
                 turns = self.core.turns = self.core.turns + 1
                 self._dispatch(event)
+                if self._queue:  # over TLS, a handler that writes in pieces makes Qt read on
+                    self._advance()
                 elapsed = self._end_turn(now)
                 if elapsed > self.core.slow_after and turns == self.core.turns:
                     self.core.slow(event, elapsed)
