@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@\s]+)(?::(\d{1,5}|\*))?", re.IGNORECASE)
+
+_KEPT = 64  # authorities remembered
 
 
 def split_authority(authority: str) -> tuple[str, str]:
@@ -45,11 +47,12 @@ class AllowedHosts:
     in on are allowed besides with *local*: a page of an attacker cannot have those as its origin.
     """
 
-    __slots__ = ("_all", "_below", "_exact", "_local")
+    __slots__ = ("_all", "_always", "_below", "_exact", "_local")
 
     def __init__(self, hosts: Iterable[str], *, local: bool) -> None:
         self._all = False
         self._local = local
+        self._always: set[bytes] = set()  # authorities found to be allowed on any connection
         self._exact: set[tuple[str, str]] = set()
         self._below: set[tuple[str, str]] = set()
         for entry in [hosts] if isinstance(hosts, str) else hosts:
@@ -66,16 +69,18 @@ class AllowedHosts:
             raise ValueError(f"{entry!r} is no host: write 'name', 'name:port', '*.example.com', an address, or '*'")
         (self._below if below else self._exact).add((_canonical(name), "" if port == "*" else port))
 
-    def allows(self, authority: bytes, local_address: str) -> bool:
+    def allows(self, authority: bytes, local_address: Callable[[], str]) -> bool:
         """Whether a request for *authority* is meant for us; an absent one is not."""
-        if self._all:
+        if self._all or authority in self._always:
             return True
         host, port = split_authority(authority.decode("latin-1"))
         if not host:
             return False
-        if self._local and (is_loopback(host) or _same_address(host, local_address)):
+        if (self._local and is_loopback(host)) or self._listed(_canonical(host), port):
+            if len(self._always) < _KEPT:
+                self._always.add(authority)
             return True
-        return self._listed(_canonical(host), port)
+        return self._local and _same_address(host, local_address())
 
     def _listed(self, host: str, port: str) -> bool:
         if (host, "") in self._exact or (host, port) in self._exact:

@@ -276,7 +276,7 @@ class _Policy:
 
     def _check_host(self, request: QHttpServerRequest) -> Any:
         authority = request._message.authority
-        if self.hosts is None or self.hosts.allows(authority, request._peer.local_address.toString()):
+        if self.hosts is None or self.hosts.allows(authority, request._peer.local_address.toString):
             return None
         return _refuse(421, f"Host {_shown(authority.decode('latin-1'))} is not allowed", request)
 
