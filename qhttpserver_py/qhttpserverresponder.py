@@ -122,11 +122,7 @@ class QHttpServerResponder:
         body = rest.pop(0) if rest and not _is_status(rest[0]) else None
         fields = rest.pop(0) if rest and not _is_status(rest[0]) else None
         if rest:
-            if status is not None:
-                raise _misfit(args)
-            status = rest.pop(0)
-        if rest:
-            raise _misfit(args)
+            status = _last(rest, status, args)
         code = _final(status)
         if body is None:
             self._exchange.send(code, (_EMPTY_TYPE,), b"")
@@ -202,17 +198,12 @@ class QHttpServerResponder:
         headers = _fields(rest.pop(0), args)
         names = rest.pop(0) if rest and not _is_status(rest[0]) else None
         if rest:
-            if status is not None:
-                raise _misfit(args)
-            status = rest.pop(0)
-        if rest:
-            raise _misfit(args)
-        exchange = self._exchange
+            status = _last(rest, status, args)
+        announced = [_trailer_name(name) for name in names or ()]
         if names is not None:
-            announced = [_trailer_name(name) for name in names]
             headers.append((b"trailer", b", ".join(announced)))
-            exchange.announced = frozenset(announced)
-        exchange.begin(_final(status), headers)
+        self._exchange.begin(_final(status), headers)
+        self._exchange.announced = frozenset(announced)
 
     def writeChunk(self, data: Bytes | str, /) -> None:
         """Send one piece of a reply begun by ``writeBeginChunked``; never blocks, queues.
@@ -280,6 +271,14 @@ class QHttpServerResponder:
 
 def _is_status(value: object) -> bool:
     return isinstance(value, (StatusCode, int))  # HTTPStatus is an int
+
+
+def _last(rest: Sequence[Any], status: Status | None, args: Sequence[Any]) -> Status:
+    """Return the status that is all of *rest*; TypeError if there is more, or a *status* by name too."""
+    if status is not None or len(rest) > 1:
+        raise _misfit(args)
+    found: Status = rest[0]
+    return found
 
 
 def _final(status: StatusCode | HTTPStatus | int | None) -> int:

@@ -198,14 +198,20 @@ def test_other_threads_are_refused() -> None:
 # ---- lifetime
 
 
-def test_deleting_the_server_frees_the_port_and_the_connections() -> None:
-    server = Echo()
+def connected(server: QAbstractHttpServer) -> tuple[QTcpServer, int, RawClient]:
+    """A listener of *server*'s, its port, and a client that had a reply."""
     tcp = listening()
     port = tcp.serverPort()
     server.bind(tcp)
     client = RawClient(port)
     client.get("/yes")
     client.reply()
+    return tcp, port, client
+
+
+def test_deleting_the_server_frees_the_port_and_the_connections() -> None:
+    server = Echo()
+    tcp, port, client = connected(server)
     shiboken6.delete(server)
     assert not shiboken6.isValid(tcp)
     assert client.wait_closed()
@@ -216,12 +222,7 @@ def test_deleting_the_server_frees_the_port_and_the_connections() -> None:
 @pytest.mark.parametrize("kind", [Echo, QHttpServer])
 def test_dropping_the_last_reference_is_deleting(kind: type[QAbstractHttpServer]) -> None:
     server = kind()
-    tcp = listening()
-    port = tcp.serverPort()
-    server.bind(tcp)
-    client = RawClient(port)
-    client.get("/yes")
-    client.reply()
+    _tcp, _port, client = connected(server)
     del server
     assert client.wait_closed()
 
@@ -285,7 +286,7 @@ def test_close_lets_replies_in_flight_finish() -> None:
     client = RawClient(bound(server))
     client.get("/late")
     assert spin(lambda: server._core.connections)
-    spin(lambda: next(iter(server._core.connections))._exchanges)
+    assert spin(lambda: next(iter(server._core.connections))._exchanges)
     server.close(5000)
     reply = client.reply()
     assert (reply.status, reply.headers["connection"]) == (200, "close")

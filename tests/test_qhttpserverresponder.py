@@ -276,6 +276,21 @@ def test_trailers_must_be_announced(trailers: QHttpHeaders, announced: list[str]
     assert answered(act).body == b"x"
 
 
+def test_a_begin_that_fails_announces_no_trailers() -> None:
+    def act(responder: QHttpServerResponder) -> None:
+        with pytest.raises(ValueError, match="103"):
+            responder.writeBeginChunked(fields(), ["X-A"], 103)
+        responder.writeBeginChunked(fields(), ["ETag"])
+        with pytest.raises(RuntimeError):
+            responder.writeBeginChunked(fields(), ["X-A"])
+        with pytest.raises(ValueError, match="not announced"):
+            responder.writeEndChunked(b"x", fields(("X-A", "1")))
+        responder.writeEndChunked(b"x", fields(("ETag", "e")))
+
+    reply = answered(act)
+    assert (reply.status, reply.body) == (200, b"x")
+
+
 @pytest.mark.parametrize("name", ["Content-Length", "Transfer-Encoding", "Host"])
 def test_framing_fields_cannot_be_trailers(name: str) -> None:
     def act(responder: QHttpServerResponder) -> None:
@@ -340,35 +355,35 @@ def test_every_state_times_every_call(state: str, call: str) -> None:
     assert (outcome[0] is None) is ((state, call) in ALLOWED)
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_after_the_peer_left_every_call_is_a_no_op(call: str) -> None:
+def kept_responder() -> tuple[QHttpServer, RawClient, QHttpServerResponder]:
+    """A server, a client that waits for its reply, and the responder that owes it."""
     kept: list[QHttpServerResponder] = []
     server = QHttpServer()
     server.route("/", lambda _request, responder: kept.append(responder))
     client = RawClient(bound(server))
     client.get("/")
     assert spin(lambda: kept)
-    assert kept[0].isResponseCanceled() is False
+    return server, client, kept[0]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_after_the_peer_left_every_call_is_a_no_op(call: str) -> None:
+    _server, client, responder = kept_responder()
+    assert responder.isResponseCanceled() is False
     client.close()
-    assert spin(kept[0].isResponseCanceled)
+    assert spin(responder.isResponseCanceled)
     for _ in range(2):
-        CALLS[call](kept[0])
-    assert kept[0].isResponseCanceled()
-    assert kept[0].bytesToWrite() == 0
+        CALLS[call](responder)
+    assert responder.isResponseCanceled()
+    assert responder.bytesToWrite() == 0
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_after_the_server_died_every_call_is_a_no_op(call: str) -> None:
-    kept: list[QHttpServerResponder] = []
-    server = QHttpServer()
-    server.route("/", lambda _request, responder: kept.append(responder))
-    client = RawClient(bound(server))
-    client.get("/")
-    assert spin(lambda: kept)
+    server, _client, responder = kept_responder()
     shiboken6.delete(server)
-    assert kept[0].isResponseCanceled()
-    CALLS[call](kept[0])
-    kept.clear()
+    assert responder.isResponseCanceled()
+    CALLS[call](responder)
 
 
 def test_dropped_without_reply_is_500_and_names_the_route() -> None:
