@@ -399,3 +399,16 @@ def test_a_loop_that_stood_still_blames_nobody() -> None:
     core.sweep()
     assert half.reply().body == b"home"
     assert idle.wait_closed(LATE)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system has no such option")
+def test_the_system_holds_little_for_who_reads_nothing() -> None:
+    server, port = configured()
+    size = 8_000_000
+    server.route("/big", lambda: b"x" * size)
+    with reader(port, "/big"):
+        connection = _only(server)
+        assert spin(lambda: connection.socket.bytesToWrite())
+        for _ in range(20):
+            settle()
+        assert connection.socket.bytesToWrite() > size - 1_000_000
