@@ -114,3 +114,9 @@ def test_a_handshake(alpn: tuple[str, ...], chosen: str) -> None:
 
     assert call_in_worker(shake_hands, Waiters(), 10_000) == chosen
     server.close()
+
+
+def test_a_qt_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qhttpserver_py.tls.QSslSocket.supportsSsl", lambda: False)
+    with pytest.raises(RuntimeError, match="no TLS backend"):
+        server_configuration(CERTIFICATE, KEY)

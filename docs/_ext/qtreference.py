@@ -12,6 +12,7 @@ import re
 from enum import Enum
 from pathlib import Path
 
+import PySide6
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
@@ -57,11 +58,13 @@ def _stub_members():
 
 
 def _own_members(cls):
-    """Return (name, docstring) of the public members, base classes of ours included, second names left out."""
+    """Return (name, docstring) of the public members, second names and what has a table of its own left out."""
     init = cls.__init__.__doc__ or ""
     found = {"__init__": init if _is_marked(init) else cls.__doc__ or ""}
+    documented = importlib.import_module("qhttpserver_py").__all__
+    above = next((base.__mro__ for base in cls.__mro__[1:] if base.__name__ in documented), ())
     for base in reversed(cls.__mro__):
-        if not base.__module__.startswith("qhttpserver_py"):
+        if not base.__module__.startswith("qhttpserver_py") or base in above:
             continue
         for name, value in vars(base).items():
             if name.startswith("_") or type(value).__name__ == "_SecondName":
@@ -81,7 +84,7 @@ class QtMatrix(SphinxDirective):
         name = self.arguments[0]
         cls = getattr(importlib.import_module("qhttpserver_py"), name)
         stub = _stub_members()
-        rows = [["member", "Qt 6.12, C++", "the wheel, 6.12", "ours"]]
+        rows = [["member", "Qt 6.12, C++", f"the wheel, {PySide6.__version__}", "ours"]]
         for member, doc in _own_members(cls):
             in_qt = not NOT_IN_QT.search(doc or "")
             rows.append(
