@@ -408,7 +408,7 @@ def test_the_system_holds_little_for_who_reads_nothing() -> None:
     server.route("/big", lambda: b"x" * size)
     with reader(port, "/big"):
         connection = _only(server)
-        assert spin(lambda: connection.socket.bytesToWrite())
+        assert spin(connection.socket.bytesToWrite)
         for _ in range(20):
             settle()
         assert connection.socket.bytesToWrite() > size - 1_000_000
