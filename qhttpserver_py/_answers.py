@@ -164,20 +164,38 @@ class Answers:
         from ._awaitables import CANCELLED, watch  # loaded by the first result that comes late
 
         def settled(value: object, error: BaseException | None) -> None:
-            if error is None:
-                done(value)
-                return
-            if isinstance(error, CANCELLED):
-                _log.warning(_log.SERVER, f"{exchange.label}: its future was cancelled; answering 500")
-            elif isinstance(error, Exception):
-                self._core.report(error, exchange.label)
-            exchange.fail()
+            try:
+                if error is None:
+                    done(value)
+                else:
+                    if isinstance(error, CANCELLED):
+                        _log.warning(_log.SERVER, f"{exchange.label}: its future was cancelled; answering 500")
+                    elif isinstance(error, Exception) and not _is_known(error):
+                        self._core.report(error, exchange.label)
+                    exchange.fail()
+            finally:
+                exchange.waited()
 
-        cancel = watch(result, settled, self._core.post)
+        exchange.wait()
+        cancel = None
+        try:
+            cancel = watch(result, settled, self._core.post)
+        finally:
+            if cancel is None:
+                exchange.waited()
         if cancel is None:
             return False
         exchange.when_canceled(cancel)
         return True
+
+
+def _is_known(error: Exception) -> bool:
+    """Whether *error* says that the request's body broke off: a fault of the peer's, or reported already."""
+    if not isinstance(error, ConnectionError):
+        return False
+    from ._body import BodyAborted
+
+    return isinstance(error, BodyAborted)
 
 
 def _send(exchange: Exchange, response: QHttpServerResponse) -> None:

@@ -36,10 +36,12 @@ class Exchange:
         "_cancel_hooks",
         "_core",
         "_drain_hooks",
+        "_dropped",
         "_ident",
         "_pump",
         "_sent",
         "_status",
+        "_waits",
         "announced",
         "body",
         "connection",
@@ -68,6 +70,8 @@ class Exchange:
         self._ident = threading.get_ident()
         self._status = 0
         self._sent = 0
+        self._waits = 0  # results that are awaited and may answer yet
+        self._dropped = False  # the last responder went meanwhile
 
     # ---- what a handler may do; order checked in the caller's thread, bytes moved in the server's
 
@@ -113,6 +117,16 @@ class Exchange:
         if state is WAITING or state is STREAMING:
             self._run(self._drop)
 
+    def wait(self) -> None:
+        """A result is awaited: the last responder may go without an answer."""
+        self._waits += 1
+
+    def waited(self) -> None:
+        """The awaited result is there, and dealt with."""
+        self._waits -= 1
+        if self._dropped and self.state <= STREAMING:
+            self._drop()
+
     def send_raw(self, status: int, reply: bytes, size: int) -> None:
         """Answer with bytes that are a whole reply, and close (server's thread only)."""
         self.state = state = advance(self.state, "send")
@@ -140,9 +154,9 @@ class Exchange:
 
     def when_canceled(self, hook: Callable[[], None]) -> None:
         """Call *hook* once if the peer leaves before the reply is complete."""
-        if self.state is CANCELED or self.connection is None:
+        if self.state is CANCELED:
             hook()
-        else:
+        elif self.connection is not None:  # else it is answered, and what goes on goes on
             self._cancel_hooks.append(hook)
 
     def when_drained(self, hook: Callable[[], None]) -> None:
@@ -285,7 +299,9 @@ class Exchange:
         connection = self.connection
         if connection is None:
             return
-        if self.state is WAITING:
+        if self._waits:
+            self._dropped = True
+        elif self.state is WAITING:
             _log.warning(_log.SERVER, f"{self.label}: the responder was dropped without a reply; answering 500")
             self.state = DONE
             self._send(500, EMPTY_TYPE, b"")
