@@ -44,3 +44,10 @@ def check_callable(function: object, name: str) -> None:
     """Raise TypeError, naming the method called, unless *function* can be called."""
     if not callable(function):
         raise TypeError(f"{name}(context, callback): {type(function).__name__} cannot be called")
+
+
+def check_served(request: object, responder: object, call: str) -> None:
+    """Raise TypeError unless these can be what a server hands to *call*."""
+    if not hasattr(request, "_message") or not hasattr(responder, "_exchange"):
+        given = f"{type(request).__name__}, {type(responder).__name__}"
+        raise TypeError(f"{call}(request, responder) takes what a handler was given, not ({given})")

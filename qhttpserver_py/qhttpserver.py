@@ -12,7 +12,7 @@ from ._answers import Answers
 from ._context import ContextBound
 from ._guards import Guards
 from ._protocol.engine import Message
-from ._registration import check_callable, check_context, missing_call, route_arguments
+from ._registration import check_callable, check_context, check_served, missing_call, route_arguments
 from ._results import text_reply
 from ._snake import with_snake_case
 from .qabstracthttpserver import QAbstractHttpServer
@@ -246,6 +246,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
 
         Qt: QHttpServer::missingHandler.
         """
+        check_served(request, responder, "missingHandler")
         missing = self._missing.callback if self._missing is not None else None
         exchange = responder._exchange
         if missing is None:

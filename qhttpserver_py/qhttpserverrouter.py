@@ -16,6 +16,7 @@ from ._pattern import placeholders
 from ._protocol.engine import Message
 from ._protocol.reply import WAITING
 from ._receiver import Receiver, without_owner
+from ._registration import check_served
 from ._routing import HEAD_BY_GET, EveryMethod, Found, Route, RouteTable, methods_tried, path_of
 from .qhttpserverrequest import Method, QHttpServerRequest
 from .qhttpserverrouterrule import QHttpServerRouterRule
@@ -122,6 +123,7 @@ class QHttpServerRouter:
 
         Qt: QHttpServerRouter::handleRequest.
         """
+        check_served(request, responder, "handleRequest")
         found = self._table.lookup(request._message)
         if found is None:
             return False

@@ -13,6 +13,7 @@ from ._converters import ConverterTable
 from ._matcher import PathMatcher, RefusedError, compile_path
 from ._pattern import PathExpression
 from ._receiver import Receiver, without_owner
+from ._registration import check_served
 from ._routing import path_of
 from .qhttpserverrequest import Method, QHttpServerRequest
 from .qhttpserverresponder import QHttpServerResponder
@@ -95,6 +96,7 @@ class QHttpServerRouterRule:
 
         Qt: QHttpServerRouterRule::exec.
         """
+        check_served(request, responder, "exec")
         match = QRegularExpressionMatch()
         if self._handler is None or not self.matches(request, match):
             return False

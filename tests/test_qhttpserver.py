@@ -359,6 +359,15 @@ def test_octets_of_a_target_that_should_have_been_escaped(target: bytes, path: s
     assert seen == [path, path]
 
 
+@pytest.mark.parametrize("request_made", [None, "text", QHttpServerRequest()])
+def test_only_what_a_handler_was_given_can_be_served(request_made: Any) -> None:
+    server = QHttpServer()
+    rule = QHttpServerRouterRule("", print)
+    for call in (server.handleRequest, server.missingHandler, server.router().handleRequest, rule.exec):
+        with pytest.raises(TypeError, match="what a handler was given"):
+            call(request_made, None)  # type: ignore[arg-type]
+
+
 # ---- missing handler
 
 
