@@ -63,7 +63,7 @@ def main(folder: str, certificate: str) -> None:
         stream=True,
         maximum_body_size=-1,
     )
-    server.route("/stop", app.quit)
+    server.route("/stop", lambda: app.quit())  # noqa: PLW0108 - takes no request
     print(*(listener.serverPort() for listener in listeners), flush=True)
     app.exec()
 
