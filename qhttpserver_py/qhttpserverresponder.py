@@ -98,7 +98,9 @@ class QHttpServerResponder:
     @overload
     def write(self, data: Content, mimeType: Bytes | str | QHttpHeaders, /, status: Status = ...) -> None: ...
 
-    def write(self, *args: Any, status: Status | None = None) -> None:
+    def write(  # pyright: ignore[reportInconsistentOverload] - a status is in args or named
+        self, *args: Any, status: Status | None = None
+    ) -> None:
         """Send a whole reply.
 
         Forms: ``write(status)``, ``write(headers, status)``, ``write(document, status)``,
@@ -178,7 +180,9 @@ class QHttpServerResponder:
         self, headers: Bytes | str | QHttpHeaders, trailerNames: Iterable[TrailerName], /, status: Status = ...
     ) -> None: ...
 
-    def writeBeginChunked(self, *args: Any, status: Status | None = None) -> None:
+    def writeBeginChunked(  # pyright: ignore[reportInconsistentOverload] - a status is in args or named
+        self, *args: Any, status: Status | None = None
+    ) -> None:
         """Begin a reply in pieces.
 
         Forms: ``writeBeginChunked(mimeType, status)``, ``writeBeginChunked(headers, status)`` and

@@ -17,7 +17,7 @@ Contract, in the order of use:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 Header = tuple[bytes, bytes]
@@ -135,6 +135,12 @@ class Reset:
 Event = Message | Refusal | Reset
 
 
+class BodyLimit(Protocol):
+    """The limit of a message's body in bytes, with the head known; negative for none."""
+
+    def __call__(self, message: Message, /) -> int: ...
+
+
 class Engine(Protocol):
     """What the connection needs of HTTP/1 or HTTP/2."""
 
@@ -146,8 +152,8 @@ class Engine(Protocol):
     """The peer may still be sending: shut down our side, drain, then close (RFC 9112 9.6)."""
     partial: int
     """0: between messages. 1: a head is incomplete. 2: a body is incomplete."""
-    body_limit: Callable[[Message], int]
-    """Asked once per message with a body, with the head known: its limit in bytes, negative for none."""
+    body_limit: BodyLimit
+    """Asked once per message with a body."""
 
     def receive_data(self, data: bytes) -> list[Event]:
         """Take bytes from the peer; return what they complete.
@@ -182,7 +188,7 @@ class Engine(Protocol):
         """End a reply begun by ``send_headers``."""
         ...
 
-    def refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: Refusal, /) -> None:
         """Queue the answer to a refusal."""
         ...
 

@@ -14,7 +14,7 @@ from h2.exceptions import InvalidSettingsValueError
 from h2.settings import SettingCodes, Settings
 
 from qhttpserver_py._protocol import h2_budget
-from qhttpserver_py._protocol.engine import Event, Limits, Message, Refusal, Reset
+from qhttpserver_py._protocol.engine import BodyLimit, Event, Limits, Message, Refusal, Reset
 from qhttpserver_py._protocol.h2_budget import Budget
 from qhttpserver_py._protocol.h2_frames import (
     ACK,
@@ -75,7 +75,7 @@ class Control:
         "should_close",
     )
 
-    body_limit: Callable[[Message], int]
+    body_limit: BodyLimit
     should_close: bool
     linger: bool
 

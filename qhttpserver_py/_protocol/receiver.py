@@ -9,11 +9,10 @@ fault nothing more is interpreted: whoever smuggles gets one refusal and no seco
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from io import BytesIO
 
 from qhttpserver_py._protocol.chunked import ChunkedDecoder
-from qhttpserver_py._protocol.engine import Event, Limits, Message, Refusal
+from qhttpserver_py._protocol.engine import BodyLimit, Event, Limits, Message, Refusal
 from qhttpserver_py._protocol.fields import Fault
 from qhttpserver_py._protocol.head import (
     CHUNKED,
@@ -56,7 +55,7 @@ class Http1Receiver:
         "should_close",
     )
 
-    body_limit: Callable[[Message], int]
+    body_limit: BodyLimit
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
