@@ -5,10 +5,11 @@ from __future__ import annotations
 import concurrent.futures
 import inspect
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from qhttpserver_py._loading import first_use
 from qhttpserver_py.qfuturehttpserverresponse import QFutureHttpServerResponse
 
 if TYPE_CHECKING:
@@ -41,15 +42,20 @@ def watch(result: object, done: Done, post: Post) -> Cancel | None:
     if isinstance(result, concurrent.futures.Future):
         return _watch_future(result, _Wait(done), post)
     if inspect.iscoroutine(result):
-        from qhttpserver_py import _eventloop
-
-        return _watch_task(_eventloop.start(result), _Wait(done), post)
+        coroutine = result
+        return _watch_task(first_use("asyncio", lambda: _start(coroutine)), _Wait(done), post)
     loaded = sys.modules.get("asyncio")
     if loaded is not None and loaded.isfuture(result):
         return _watch_task(result, _Wait(done), post)  # type: ignore[arg-type]
     if isinstance(result, Awaitable):
         return watch(_await(result), done, post)
     return None
+
+
+def _start(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    from qhttpserver_py import _eventloop  # and asyncio with it
+
+    return _eventloop.start(coroutine)
 
 
 async def _await(result: Awaitable[Any]) -> Any:

@@ -17,6 +17,7 @@ from PySide6.QtCore import QObject, QTimer
 
 from qhttpserver_py import _log
 from qhttpserver_py._admission import LOCAL, Admission, subnets
+from qhttpserver_py._loading import seconds_since
 from qhttpserver_py._mailbox import Mailbox
 from qhttpserver_py._protocol.engine import Engine, Limits, Message, Refusal
 from qhttpserver_py._protocol.http1 import Http1Engine
@@ -253,6 +254,9 @@ class ServerCore:
 
     def slow(self, message: Message, seconds: float) -> None:
         """Say, once per route, that a handler held the event loop, and everything else with it."""
+        seconds -= seconds_since(monotonic() - seconds)
+        if seconds <= self.slow_after:
+            return
         server = self.server()
         label = server._label(message) if server is not None else message.method
         if label not in self._slow:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QByteArray, QMimeDatabase
 
+from ._loading import first_use
 from ._protocol.engine import Header
 
 ZEROSIZE = b"application/x-zerosize"
@@ -69,7 +70,8 @@ def _look_large(body: bytes) -> bytes:
 
 
 def _ask(head: bytes) -> bytes:
-    return QMimeDatabase().mimeTypeForData(QByteArray(head)).name().encode()
+    data = QByteArray(head)  # the first question of a process loads the database, for 0.1 s or so
+    return first_use("MIME database", lambda: QMimeDatabase().mimeTypeForData(data)).name().encode()
 
 
 def type_fields(mime: bytes) -> tuple[Header, ...]:

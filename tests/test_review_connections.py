@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 from PySide6.QtCore import QLoggingCategory
 from PySide6.QtNetwork import QHostAddress
 
-from qhttpserver_py import QHttpServer
+from qhttpserver_py import QHttpServer, _loading
 
 from .rawclient import RawClient, ask, bound, logged, spin
 
@@ -135,3 +136,17 @@ def test_a_peer_denied_meanwhile_is_not_asked_for_its_body() -> None:
     lists_now(server, "127.0.0.1/32")
     client.get("/", "Expect: 100-continue", "Content-Length: 5", method="POST")
     assert client.reply().status == 403
+
+
+def test_loading_at_first_use_is_not_blamed_on_a_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = QHttpServer()
+    port = bound(server)
+    monkeypatch.setattr(_loading, "_loaded", {})
+    server.route("/loads", lambda: _loading.first_use("something", lambda: time.sleep(0.15)) or "x")
+    server.route("/sleeps", lambda: time.sleep(0.15) or "x")
+    with logged() as lines:
+        ask(port, "/loads")
+        ask(port, "/sleeps")
+    held = [text for _, _, text in lines if "held the event loop" in text]
+    assert len(held) == 1
+    assert "/sleeps" in held[0]
