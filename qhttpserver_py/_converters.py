@@ -7,7 +7,8 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QByteArray, QDate, QDateTime, QMetaType, Qt, QTime, QUrl, QUuid
+from PySide6 import QtCore
+from PySide6.QtCore import QByteArray, QDate, QDateTime, QMetaType, QTime, QUrl, QUuid
 
 from ._pattern import INTEGER, REAL, REST, SEGMENT, UNSIGNED
 
@@ -61,8 +62,18 @@ def _checked(make: Callable[[str], Any], ok: Callable[[Any], bool]) -> Callable[
     return convert
 
 
-_ISO = Qt.DateFormat.ISODate
-_ISO_MS = Qt.DateFormat.ISODateWithMs
+# QtCore.Qt is looked up when it is needed: making its hundred enumerations takes a tenth of a program's start.
+def _date(text: str) -> QDate:
+    return QDate.fromString(text, QtCore.Qt.DateFormat.ISODate)
+
+
+def _time(text: str) -> QTime:
+    return QTime.fromString(text, QtCore.Qt.DateFormat.ISODateWithMs)
+
+
+def _moment(text: str) -> QDateTime:
+    return QDateTime.fromString(text, QtCore.Qt.DateFormat.ISODateWithMs)
+
 
 # (conversion, pure): Qt's values can be changed in place, so each request gets its own.
 _CONVERSIONS: dict[object, tuple[Callable[[str], object] | None, bool]] = {
@@ -74,9 +85,9 @@ _CONVERSIONS: dict[object, tuple[Callable[[str], object] | None, bool]] = {
     QByteArray: (lambda text: QByteArray(text.encode()), False),
     QUrl: (QUrl, False),
     QUuid: (_checked(QUuid, lambda uuid: not uuid.isNull()), False),
-    QDate: (_checked(lambda text: QDate.fromString(text, _ISO), lambda date: date.isValid()), False),
-    QTime: (_checked(lambda text: QTime.fromString(text, _ISO_MS), lambda time: time.isValid()), False),
-    QDateTime: (_checked(lambda text: QDateTime.fromString(text, _ISO_MS), lambda moment: moment.isValid()), False),
+    QDate: (_checked(_date, lambda date: date.isValid()), False),
+    QTime: (_checked(_time, lambda time: time.isValid()), False),
+    QDateTime: (_checked(_moment, lambda moment: moment.isValid()), False),
 }
 
 # The first names the type in the log. Python has one integer for Qt's many: an entry that was

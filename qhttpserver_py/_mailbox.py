@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from PySide6.QtCore import QMetaObject, QObject, Qt, Slot
+from PySide6 import QtCore
+from PySide6.QtCore import QMetaObject, QObject, Slot
 
 
 class Mailbox(QObject):
@@ -30,8 +31,10 @@ class Mailbox(QObject):
             self._wake()
 
     def _wake(self) -> None:
+        # Qt is looked up here, not at import: making its hundred enumerations takes a tenth of a program's start.
+        queued = QtCore.Qt.ConnectionType.QueuedConnection
         with suppress(RuntimeError):  # the C++ object is gone, and what it would have served with it
-            QMetaObject.invokeMethod(self, "deliver", Qt.ConnectionType.QueuedConnection)
+            QMetaObject.invokeMethod(self, "deliver", queued)
 
     @Slot()
     def deliver(self) -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from email.utils import formatdate
-from time import time
+from time import gmtime, time
 
 from qhttpserver_py._protocol.engine import Header
 
@@ -111,6 +110,9 @@ def status_line(status: int, version: bytes = b"HTTP/1.1") -> bytes:
     return b"%b %d %b\r\n" % (version, status, PHRASES.get(status, b""))
 
 
+_MONTHS = b"JanFebMarAprMayJunJulAugSepOctNovDec"
+
+
 class DateCache:
     """The Date field, rendered once a second (RFC 9110 6.6.1)."""
 
@@ -135,7 +137,9 @@ class DateCache:
 
     def _render(self) -> None:
         second = float(int(self._clock()))
-        self._value = formatdate(second, usegmt=True).encode("ascii")
+        now = gmtime(second)  # by hand: names in English whatever the locale, and without the email package
+        name, month = b"MonTueWedThuFriSatSun"[now.tm_wday * 3 :][:3], _MONTHS[now.tm_mon * 3 - 3 :][:3]
+        self._value = b"%b, %02d %b %04d %02d:%02d:%02d GMT" % (name, now.tm_mday, month, now.tm_year, *now[3:6])
         self._field = b"date: %b\r\n" % self._value
         self._second = second  # last: another thread must not take the old field for the new one
 
