@@ -252,9 +252,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         if missing is None:
             self.finish(exchange, request, self._default_missing(exchange.message))
             return
-        result = missing(request, responder)
-        if result is not None:
-            self.finish(exchange, request, result)
+        self.await_handler(exchange, request, missing(request, responder))
 
     def _default_missing(self, message: Message) -> QHttpServerResponse:
         if _log.SERVER.isDebugEnabled():
@@ -362,4 +360,4 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         return self._core.limits.body_size
 
 
-_KNOWN = frozenset(("GET", "PUT", "DELETE", "POST", "HEAD", "OPTIONS", "PATCH", "CONNECT"))
+_KNOWN = frozenset(("GET", "PUT", "DELETE", "POST", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE"))
