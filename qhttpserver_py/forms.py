@@ -109,7 +109,7 @@ async def read_form(
 
     Raises:
         FormError: the body is no form, is malformed, or passes a limit; what was stored is deleted.
-        BodyAborted: the peer left.
+        BodyAborted: the peer left (``qhttpserver_py.body``).
         ImportError: the package ``multipart`` is not installed.
         OSError: a temporary file cannot be written.
 

@@ -354,6 +354,22 @@ def test_a_coroutine_as_missing_handler_that_raises_is_500(wire, server):
     assert [str(error) for error in errors] == ["mine"]
 
 
+def test_a_coroutine_as_missing_handler_answers_once(wire, server):
+    ended = []
+
+    async def missing(request, responder):
+        responder.write(b"missing", b"text/plain", 404)
+        await asyncio.sleep(0.001)
+        ended.append(True)
+
+    server.setMissingHandler(server, missing)
+    with reported() as errors:
+        assert ask(wire, "/nowhere").reply().body == b"missing"
+        assert spin(lambda: ended)
+        settle()
+    assert errors == []
+
+
 def test_an_after_request_coroutine_that_raises_leaves_the_response(wire, server):
     async def after(request, response):
         await asyncio.sleep(0)
