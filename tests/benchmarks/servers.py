@@ -75,7 +75,11 @@ class Setup:
 
     def variables(self) -> dict[str, str]:
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        return {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": path, **self.environment}
+        inherited = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": path, **self.environment}
+        # An installed package is compiled; one that runs from its sources must not pay for that at each start.
+        inherited.pop("PYTHONDONTWRITEBYTECODE", None)
+        inherited.setdefault("PYTHONPYCACHEPREFIX", os.path.join(tempfile.gettempdir(), "benchmarks-bytecode"))
+        return inherited
 
 
 def absent_modules(server: Server, setup: Setup) -> list[str]:
