@@ -6,8 +6,12 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from qhttpserver_py._testing_tls import TlsAuthority
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -47,3 +51,11 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
     seen: list[BaseException] = []
     monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: seen.append(error))
     return seen
+
+
+@pytest.fixture(scope="session")
+def authority() -> TlsAuthority:
+    """A certificate authority that clients of the tests trust."""
+    from qhttpserver_py._testing_tls import TlsAuthority
+
+    return TlsAuthority()

@@ -10,42 +10,30 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QBuffer, QEventLoop, QFile, QIODevice, QObject, QProcess, QSaveFile, QTimer
+from PySide6.QtCore import QBuffer, QFile, QIODevice, QObject, QProcess, QSaveFile
 from PySide6.QtNetwork import QHostAddress, QTcpServer, QTcpSocket
 
 from qhttpserver_py import QHttpServer, QHttpServerRequest, QHttpServerResponder, aio
-from qhttpserver_py._body import HIGH_WATER, BodyAborted
-from qhttpserver_py._testing_tls import TlsAuthority
+from qhttpserver_py._body import HIGH_WATER
+from qhttpserver_py.body import BodyAborted
 
-from .rawclient import reported, settle, spin
-from .uploads import PROTOCOLS, Wire
+from .rawclient import nested, reported, settle, spin
+from .uploads import PROTOCOLS, Wire, served, wired
 
 Method = QHttpServerRequest.Method
 MEGABYTE = bytes(range(256)) * 4096
 
 
-@pytest.fixture(scope="module")
-def authority():
-    return TlsAuthority()
-
-
 @pytest.fixture(params=PROTOCOLS)
 def wire(request, qapp, authority):
-    made = Wire(request.param, authority)
-    yield made
-    made.close()
-    settle()
+    with wired(request.param, authority) as made:
+        yield made
 
 
 @pytest.fixture
 def server(wire):
-    made = QHttpServer()
-    wire.bind(made)
-    yield made
-    made.close()
-    made.deleteLater()
-    aio.close()
-    settle()
+    with served(wire) as made:
+        yield made
 
 
 class Sink:
@@ -76,12 +64,6 @@ class Sink:
     @property
     def size(self):
         return sum(map(len, self.pieces))
-
-
-def nested(milliseconds=5):
-    loop = QEventLoop()
-    QTimer.singleShot(milliseconds, loop.quit)
-    loop.exec()
 
 
 # ---- order, progress, framing

@@ -18,7 +18,6 @@ from PySide6.QtNetwork import QHostAddress, QTcpServer
 from shiboken6 import Shiboken
 
 from qhttpserver_py import QHttpServer, QHttpServerRequest, QHttpServerResponder, _eventloop, aio
-from qhttpserver_py._testing_tls import TlsAuthority
 from qhttpserver_py.sse import EventStream
 
 from .rawclient import RawClient, ask, bound, logged, reported, settle, spin
@@ -26,11 +25,6 @@ from .uploads import PROTOCOLS, Wire
 
 Method = QHttpServerRequest.Method
 LOCAL = QHostAddress(QHostAddress.SpecialAddress.LocalHost)
-
-
-@pytest.fixture(scope="module")
-def authority():
-    return TlsAuthority()
 
 
 @pytest.fixture(params=PROTOCOLS)

@@ -14,16 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhttpserver_py import QHttpServer, QHttpServerRequest, aio, forms
-from qhttpserver_py._body import BodyAborted
+from qhttpserver_py import QHttpServerRequest, forms
 from qhttpserver_py._forms_parsing import make_parser
 from qhttpserver_py._protocol.engine import Message
-from qhttpserver_py._testing_tls import TlsAuthority
+from qhttpserver_py.body import BodyAborted
 from qhttpserver_py.forms import FormError, FormLimits, parse_form, safe_filename
 from qhttpserver_py.qhttpserverrequest import _NO_PEER
 
-from .rawclient import reported, settle, spin
-from .uploads import PROTOCOLS, Wire
+from .rawclient import reported, spin
+from .uploads import PROTOCOLS, served, wired
 
 Method = QHttpServerRequest.Method
 URLENCODED = "application/x-www-form-urlencoded"
@@ -273,28 +272,16 @@ def test_a_form_that_fails_leaves_nothing(tmp_path):
 # ---- through a server
 
 
-@pytest.fixture(scope="module")
-def authority():
-    return TlsAuthority()
-
-
 @pytest.fixture(params=[PROTOCOLS[0], PROTOCOLS[2]])
 def wire(request, qapp, authority):
-    made = Wire(request.param, authority)
-    yield made
-    made.close()
-    settle()
+    with wired(request.param, authority) as made:
+        yield made
 
 
 @pytest.fixture
 def server(wire):
-    made = QHttpServer()
-    wire.bind(made)
-    yield made
-    made.close()
-    made.deleteLater()
-    aio.close()
-    settle()
+    with served(wire) as made:
+        yield made
 
 
 def encoded(**named):

@@ -38,7 +38,6 @@ from PySide6.QtNetwork import (
 from shiboken6 import isValid
 
 from qhttpserver_py import QFutureHttpServerResponse, QHttpServer, QHttpServerResponder, QHttpServerResponse, aio
-from qhttpserver_py._testing_tls import TlsAuthority
 from qhttpserver_py.sse import EventStream
 
 from .rawclient import wait_until
@@ -105,11 +104,6 @@ class Served:
                 next(reply.iter_raw())
 
         self.run(work)
-
-
-@pytest.fixture(scope="module")
-def authority():
-    return TlsAuthority()
 
 
 @pytest.fixture(params=["HTTP/1.1", "HTTP/2"])

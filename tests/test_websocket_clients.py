@@ -24,11 +24,6 @@ pytestmark = pytest.mark.usefixtures("qapp")
 State = QTcpSocket.SocketState
 
 
-@pytest.fixture(scope="module")
-def authority() -> TlsAuthority:
-    return TlsAuthority()
-
-
 @pytest.fixture
 def echo() -> Iterator[Upgrading]:
     """An echo in the sub-protocol "chat" where that is offered."""

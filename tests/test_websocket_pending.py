@@ -12,7 +12,6 @@ from PySide6.QtNetwork import QTcpSocket
 from shiboken6 import Shiboken
 
 from qhttpserver_py import QHttpServer, QHttpServerConfiguration
-from qhttpserver_py._testing_tls import TlsAuthority
 
 from .rawclient import bound, logged, settle, spin
 from .wsclient import (
@@ -31,11 +30,6 @@ from .wsclient import (
 pytestmark = pytest.mark.usefixtures("qapp")
 
 State = QTcpSocket.SocketState
-
-
-@pytest.fixture(scope="module")
-def authority():
-    return TlsAuthority()
 
 
 @pytest.fixture

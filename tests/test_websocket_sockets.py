@@ -11,8 +11,6 @@ from PySide6.QtNetwork import QHostAddress, QNetworkRequest, QSslSocket, QTcpSoc
 from PySide6.QtWebSockets import QWebSocket, QWebSocketHandshakeOptions
 from shiboken6 import Shiboken
 
-from qhttpserver_py._testing_tls import TlsAuthority
-
 from .rawclient import RawClient, reported, spin
 from .wsclient import (
     BINARY,
@@ -30,11 +28,6 @@ from .wsclient import (
 pytestmark = pytest.mark.usefixtures("qapp")
 
 State = QTcpSocket.SocketState
-
-
-@pytest.fixture(scope="module")
-def authority():
-    return TlsAuthority()
 
 
 @pytest.fixture

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import h2.config
 import h2.connection
 import h2.events
 from PySide6.QtCore import QByteArray
 from PySide6.QtNetwork import QHostAddress, QSslServer, QSslSocket, QTcpServer
 
-from .rawclient import RawClient, Reply, spin
+from qhttpserver_py import QHttpServer, aio
+
+from .rawclient import RawClient, Reply, settle, spin
 
 PROTOCOLS = ("HTTP/1.1", "TLS", "HTTP/2", "HTTP/2 over TLS")
 
@@ -214,3 +218,24 @@ class Wire:
     def close(self):
         for client in self._clients:
             client.close()
+
+
+@contextmanager
+def wired(protocol, authority):
+    """A wire whose clients leave in the end."""
+    wire = Wire(protocol, authority)
+    yield wire
+    wire.close()
+    settle()
+
+
+@contextmanager
+def served(wire):
+    """A server on *wire*, gone in the end with what is left of asyncio."""
+    server = QHttpServer()
+    wire.bind(server)
+    yield server
+    server.close()
+    server.deleteLater()
+    aio.close()
+    settle()
