@@ -16,8 +16,7 @@ from qhttpserver_py._protocol.h2_encoder import CONNECTION_SPECIFIC
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 # Control characters but HTAB; white space at either end (RFC 9113 8.2.1).
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|^[ \t]|[ \t]\Z")
-# Nor an escaped NUL, which ends the name of a file, except in the query (RFC 3986 7.3).
-_BAD_PATH = re.compile(rb"[\x00-\x20\x7f#]|\A[^?]*?%00")
+_BAD_PATH = re.compile(rb"[\x00-\x20\x7f#]")
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*")
 _AUTHORITY = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=:%\[\]]+")  # no userinfo: RFC 9113 8.3.1
 

@@ -24,11 +24,9 @@ _AUTHORITY = re.compile(
 def clean(target: bytes) -> bool:
     """Whether *target* is not empty and has only characters that a target may have.
 
-    Neither may its path have an escaped NUL, which ends the name of a file (RFC 3986 7.3).
+    An escaped NUL is for the application to judge (RFC 3986 7.3): a path is no file name yet.
     """
-    if not target or target.translate(None, _CHARACTERS):
-        return False
-    return b"%00" not in target or b"%00" not in target.partition(b"?")[0]
+    return bool(target) and not target.translate(None, _CHARACTERS)
 
 
 def split(method: str, target: bytes) -> tuple[bytes, bytes]:
