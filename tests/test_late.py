@@ -280,15 +280,16 @@ def test_other_clients_are_served_meanwhile(served):
             late = pool.submit(other.get, "/late")
             texts = [client.get("/now").text for _ in range(3)]
             future.set_result("late")
-            return texts, late.result().text
+            return texts, late.result(SECONDS).text
 
     assert served.run(work) == (["now"] * 3, "late")
 
 
 def test_a_dialog_in_a_coroutine_stops_nobody(served):
-    answered = []
+    answered, opened = [], threading.Event()
 
     async def dialog():
+        opened.set()
         wait_until(lambda: answered)
         await asyncio.sleep(0)
         return "dialog"
@@ -304,8 +305,8 @@ def test_a_dialog_in_a_coroutine_stops_nobody(served):
     def work(client):
         with ThreadPoolExecutor(1) as pool, served.client() as second:
             first = pool.submit(second.get, "/dialog")
-            time.sleep(0.05)
-            return client.get("/other").text, first.result().text
+            assert opened.wait(SECONDS)
+            return client.get("/other").text, first.result(SECONDS).text
 
     assert served.run(work) == ("other", "dialog")
 

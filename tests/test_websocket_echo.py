@@ -57,7 +57,7 @@ def played(echo: Echo, port: int, packets: list[bytes], answers: int) -> tuple[A
     assert spin(lambda: echo.sockets)
     for packet in packets:
         client.send(packet)
-        spin(lambda: not client.socket.bytesToWrite())
+        assert spin(lambda: client.closed or not client.socket.bytesToWrite())
         spin(lambda: False, 0.005)
     assert spin(lambda: client.closed or len(frames(client.received)) >= answers), (packets[:1], client.received[:80])
     spin(lambda: False, 0.05)

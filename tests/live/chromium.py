@@ -87,7 +87,7 @@ class Browser:
 
     def _stop(self) -> None:
         self.driver.terminate()
-        self.driver.wait()
+        self.driver.wait(LIMIT)
         self.profile.cleanup()
 
     def __enter__(self) -> Browser:
