@@ -103,7 +103,9 @@ class Sending(Incoming):
             self.socket.write(b"".join(pieces)[sent:])
 
     def _put_in_qt(self, data: bytes) -> None:
-        self._behind = Sending._qt_wrote = True
+        self._behind = True
+        if not Sending._qt_wrote:  # a store each time would have Python forget what it knows of the class
+            Sending._qt_wrote = True
         self.socket.write(data)
         # At once: on a peer's half-close Qt drops what it still buffers, and the way through
         # the write notifier costs as much as this system call.
