@@ -12,7 +12,18 @@ from shiboken6 import Shiboken
 from qhttpserver_py import QAbstractHttpServer, QHttpServerConfiguration, QHttpServerResponse
 
 from .rawclient import RawClient, bound, logged, reported, settle, spin
-from .wsclient import ACCEPT, TEXT, Upgrading, Verdict, accept, frame, frames, handshake, switched
+from .wsclient import (
+    ACCEPT,
+    TEXT,
+    Verdict,
+    accept,
+    frame,
+    frames,
+    handshake,
+    refusal,
+    switched,
+    upgrading_servers,
+)
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -21,27 +32,8 @@ NOT_CONNECTED = "WebSocket received but no slots connected to QWebSocketServer::
 
 @pytest.fixture
 def made():
-    servers = []
-
-    def make(verify=None, *, listen=True):
-        servers.append(Upgrading(listen=listen, verify=verify))
-        return servers[-1]
-
-    yield make
-    for server in servers:
-        if Shiboken.isValid(server.server):
-            server.close()
-
-
-def refusal(upgrading, data=b""):
-    """The reply to a handshake, after which the server has closed."""
-    client = upgrading.client(data)
-    reply = client.reply()
-    assert client.wait_closed()
-    assert client.received == b""
-    assert "close" in reply.headers["connection"]
-    assert upgrading.sockets == []
-    return reply
+    with upgrading_servers() as make:
+        yield make
 
 
 # ---- nobody to say yes

@@ -9,7 +9,6 @@ import pytest
 from PySide6.QtCore import QUrl
 from PySide6.QtNetwork import QHostAddress, QNetworkRequest, QSslSocket, QTcpSocket
 from PySide6.QtWebSockets import QWebSocket, QWebSocketHandshakeOptions
-from shiboken6 import Shiboken
 
 from .rawclient import RawClient, reported, spin
 from .wsclient import (
@@ -23,6 +22,8 @@ from .wsclient import (
     handshake,
     open_qt,
     switched,
+    upgrading_servers,
+    waiting_server,
 )
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -32,21 +33,14 @@ State = QTcpSocket.SocketState
 
 @pytest.fixture
 def upgrading():
-    made = Upgrading(verify=accept)
-    yield made
-    if Shiboken.isValid(made.server):
-        made.close()
+    with upgrading_servers() as make:
+        yield make(accept)
 
 
 @pytest.fixture
 def waiting():
-    """A server whose application is told, and fetches when it likes."""
-    made = Upgrading(verify=accept, listen=False)
-    made.told = []
-    made.server.newWebSocketConnection.connect(lambda: made.told.append(1))
-    yield made
-    if Shiboken.isValid(made.server):
-        made.close()
+    with waiting_server() as made:
+        yield made
 
 
 # ---- what the QWebSocket knows

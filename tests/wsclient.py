@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QUrl
 from PySide6.QtNetwork import QHostAddress, QSslServer
 from PySide6.QtWebSockets import QWebSocket
+from shiboken6 import Shiboken
 
 from qhttpserver_py import QHttpServer, QHttpServerWebSocketUpgradeResponse
 from qhttpserver_py._testing_tls import TlsAuthority
 
-from .rawclient import RawClient, bound
+from .rawclient import RawClient, Reply, bound
 
 Verdict = QHttpServerWebSocketUpgradeResponse
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -131,3 +133,39 @@ def bound_tls(server: QHttpServer, authority: TlsAuthority) -> int:
     assert listener.listen(QHostAddress(QHostAddress.SpecialAddress.LocalHost), 0)
     assert server.bind(listener)
     return listener.serverPort()
+
+
+@contextmanager
+def upgrading_servers() -> Iterator[Callable[..., Upgrading]]:
+    """Give what makes an Upgrading; those that are left are closed in the end."""
+    servers: list[Upgrading] = []
+
+    def make(verify: Any = None, *, listen: bool = True) -> Upgrading:
+        servers.append(Upgrading(verify=verify, listen=listen))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        if Shiboken.isValid(server.server):
+            server.close()
+
+
+@contextmanager
+def waiting_server() -> Iterator[Upgrading]:
+    """A server whose application is told, and fetches when it likes."""
+    with upgrading_servers() as make:
+        waiting: Any = make(accept, listen=False)
+        waiting.told = []
+        waiting.server.newWebSocketConnection.connect(lambda: waiting.told.append(1))
+        yield waiting
+
+
+def refusal(upgrading: Upgrading, data: bytes = b"") -> Reply:
+    """The reply to a handshake, after which the server has closed."""
+    client = upgrading.client(data)
+    reply = client.reply()
+    assert client.wait_closed()
+    assert client.received == b""
+    assert "close" in reply.headers["connection"]
+    assert upgrading.sockets == []
+    return reply
