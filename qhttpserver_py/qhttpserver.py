@@ -76,14 +76,19 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
     # ---- registration
 
     @overload
-    def route(self, pathPattern: str, callback: Handler, /, **options: Unpack[RouteOptions]) -> bool: ...
+    def route(self, pathPattern: str, callback: Callable[..., Any], /, **options: Unpack[RouteOptions]) -> bool: ...
     @overload
     def route(
-        self, pathPattern: str, method: Method, callback: Handler, /, **options: Unpack[RouteOptions]
+        self, pathPattern: str, method: Method, callback: Callable[..., Any], /, **options: Unpack[RouteOptions]
     ) -> bool: ...
     @overload
     def route(
-        self, pathPattern: str, context: QObject | None, callback: Handler, /, **options: Unpack[RouteOptions]
+        self,
+        pathPattern: str,
+        context: QObject | None,
+        callback: Callable[..., Any],
+        /,
+        **options: Unpack[RouteOptions],
     ) -> bool: ...
     @overload
     def route(
@@ -91,7 +96,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         pathPattern: str,
         method: Method,
         context: QObject | None,
-        callback: Handler,
+        callback: Callable[..., Any],
         /,
         **options: Unpack[RouteOptions],
     ) -> bool: ...

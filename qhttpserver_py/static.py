@@ -181,9 +181,7 @@ class StaticFiles:
             return responder.write(_headers(fields), 304)
         if decision.status in {412, 416}:
             opened.device.close()
-            return _refuse(
-                responder, decision.status, _refused_fields(decision.status, opened.representation)
-            )
+            return _refuse(responder, decision.status, _refused_fields(decision.status, opened.representation))
         fields.insert(0, ("content-type", content_type(place.path)))
         return _send_file(responder, opened, decision, fields)
 
@@ -242,9 +240,7 @@ def _send_file(
         fields.append(("content-range", f"bytes {first}-{decision.last}/{representation.size}"))
     if length > _IN_ONE_PIECE:
         whole = decision.status == 200
-        return responder.write(
-            device if whole else FileRange(device, first, length), _headers(fields), decision.status
-        )
+        return responder.write(device if whole else FileRange(device, first, length), _headers(fields), decision.status)
     device.seek(first)
     body = bytes(device.read(length).data())
     device.close()
@@ -257,9 +253,7 @@ def _refused_fields(status: int, representation: Representation) -> list[tuple[s
     return [("content-range", f"bytes */{representation.size}")] if status == 416 else []
 
 
-def _refuse(
-    responder: QHttpServerResponder, status: int, fields: list[tuple[str, str]] | None = None
-) -> None:
+def _refuse(responder: QHttpServerResponder, status: int, fields: list[tuple[str, str]] | None = None) -> None:
     text = f"{_REASONS[status]}\n" if status in _REASONS else ""
     kind = [("content-type", "text/plain; charset=utf-8")] if text else []
     responder.write(text.encode(), _headers([*kind, *(fields or [])]), status)
