@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakMethod
+from weakref import WeakMethod, ref
 
 from PySide6.QtCore import QObject
 
@@ -23,7 +23,16 @@ class ContextBound:
     ) -> None:
         self.callback: Callable[..., Any] | None = callback
         self._on_death = WeakMethod(on_death)
-        context.destroyed.connect(self.die)
+        myself = ref(self)
+
+        def die() -> None:
+            bound = myself()
+            if bound is not None:
+                bound.die()
+
+        # A function, not a method: PySide crashes at the end of a process where the collector takes the
+        # object of a connected method together with the sender.
+        context.destroyed.connect(die)
 
     def die(self) -> None:
         """The context is gone, and the callable with it."""
