@@ -12,7 +12,7 @@ from PySide6.QtNetwork import QHostAddress, QSslServer, QSslSocket, QTcpServer
 
 from qhttpserver_py import QHttpServer, aio
 
-from .rawclient import RawClient, Reply, settle, spin
+from .rawclient import RawClient, Reply, nested, settle, spin
 
 PROTOCOLS = ("HTTP/1.1", "TLS", "HTTP/2", "HTTP/2 over TLS")
 
@@ -218,6 +218,13 @@ class Wire:
     def close(self):
         for client in self._clients:
             client.close()
+
+
+def until_still(upload, milliseconds=150):
+    """Let things happen until the client has not got rid of anything for a while."""
+    before = None
+    while before != (before := upload.unsent()):
+        nested(milliseconds)
 
 
 @contextmanager
