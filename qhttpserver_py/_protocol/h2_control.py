@@ -26,6 +26,7 @@ from qhttpserver_py._protocol.h2_frames import (
     ConnectionFault,
     FrameReader,
     frame,
+    goaway,
     parse_settings,
     rst_stream,
 )
@@ -50,6 +51,7 @@ class Control:
         "_chatter",
         "_closing",
         "_events",
+        "_farewell",
         "_fed",
         "_greeted",
         "_heads",
@@ -106,6 +108,7 @@ class Control:
         self._special = True  # the next frame must be of a certain type
         self._greeted = False  # the client's first SETTINGS came
         self._closing = False
+        self._farewell = False  # a GOAWAY is due when the last reply is out
         self._peer_takes = -1  # the largest header list, as its settings count it, or -1
         self._window = DEFAULT_WINDOW  # bytes the peer may send on all streams together
         self._window_goal = DEFAULT_WINDOW
@@ -165,8 +168,15 @@ class Control:
             self._end_upload(stream)
         self._outbox.forget(stream)
         if self._closing and not self._streams:
-            self.should_close = True
+            self._end()
         return stream
+
+    def _end(self) -> None:
+        """The last reply of a connection that takes no more requests is out."""
+        if self._farewell:
+            self._farewell = False
+            self._outbox.parts.append(goaway(self._history.last, ErrorCodes.NO_ERROR))
+        self.should_close = True
 
     def _end_upload(self, stream: Stream) -> None:
         stream.upload = None

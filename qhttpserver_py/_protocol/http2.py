@@ -253,7 +253,7 @@ class Http2Engine(Receiving):
             self._linger(stream_id, upload)
         del self._streams[stream_id]
         if self._closing and not self._streams:
-            self.should_close = True
+            self._end()
 
     def send_chunk(self, stream_id: int, data: bytes) -> None:
         """Queue a piece of body; one beyond the announced length resets the stream."""
@@ -350,11 +350,14 @@ class Http2Engine(Receiving):
         fed.clear()
 
     def close(self) -> None:
-        """No new requests: GOAWAY, and close when the replies in flight are done (RFC 9113 6.8)."""
+        """No new requests; when the replies in flight are done, GOAWAY and close (RFC 9113 6.8).
+
+        Not earlier: clients built on h2 read nothing behind a GOAWAY and would lose those replies.
+        Requests that come meanwhile are refused one by one, which says that they may be repeated.
+        """
         if self._closing or self._dead:
             return
-        self._closing = True
+        self._closing = self._farewell = True
         self.linger = bool(self._lingering)
-        self._outbox.parts.append(goaway(self._history.last, ErrorCodes.NO_ERROR))
         if not self._streams:
-            self.should_close = True
+            self._end()
