@@ -291,3 +291,26 @@ def test_engines_leave_no_cycles() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    "body", [b"Content-Length: 3\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx: y\r\n\r\n"]
+)
+def test_a_head_with_a_body_said_again_is_a_message_of_its_own(body: bytes) -> None:
+    given = Limits()
+    engine = Http1Engine(given)
+    request = b"POST /a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n" + body
+    cut = request.index(b"\r\n\r\n") + 4
+    seen = []
+    for pieces in ([request], [request[:cut], request[cut:]], [request]):
+        last = [engine.receive_data(piece) for piece in pieces]
+        assert len(pieces) == 1 or last[0][0].expects_continue
+        message = last[-1][-1]
+        assert (message.body, message.complete, message.authority, message.target) == (b"abc", True, b"h", b"/a")
+        assert message not in seen
+        seen.append(message)
+        engine.send_response(1, 200, (), b"")
+    assert given.heads
+    given.body_size = 2
+    assert not given.heads
+    assert engine.receive_data(request)[-1].status == 413

@@ -35,6 +35,7 @@ class Limits:
         "field_count",
         "field_size",
         "header_size",
+        "heads",
         "keep_alive",
         "memo",
         "persistent_tail",
@@ -44,6 +45,8 @@ class Limits:
     def __init__(self) -> None:
         # HTTP/1 heads accepted under these limits, by their bytes: the message and its reply bits.
         self.memo: dict[bytes, tuple[Message, int]] = {}
+        # Those that announce a body: a message to copy, its reply bits and the body's length.
+        self.heads: dict[bytes, tuple[Message, int, int]] = {}
         self.url_size = 65536
         self.header_size = 65536
         self.field_size = 49152
@@ -56,7 +59,8 @@ class Limits:
     def __setattr__(self, name: str, value: object) -> None:
         """Set a limit, and forget what was accepted under the old ones."""
         object.__setattr__(self, name, value)
-        self.memo.clear()
+        for remembered in ("memo", "heads"):
+            getattr(self, remembered, {}).clear()
 
     def set_keep_alive(self, seconds: int) -> None:
         """Change the keep-alive timeout that HTTP/1 replies advertise, in seconds."""
@@ -110,6 +114,14 @@ class Message:
         self.pieces: list[bytes] = []  # streaming only: body bytes not yet fetched
         self.path: str | None = None  # percent-decoded path, filled by the router
         self.route: object = None  # (generation, method-independent match), filled by the router
+
+    def again(self) -> Message:
+        """Return a message with this one's head, as if it had just been parsed."""
+        message = Message(self.stream_id, self.method, self.target, self.version, self.headers)
+        message.expects_continue = self.expects_continue
+        message.scheme = self.scheme
+        message.authority = self.authority
+        return message
 
 
 class Refusal:

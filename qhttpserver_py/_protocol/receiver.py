@@ -41,6 +41,7 @@ class Http1Receiver:
         "_body",
         "_chunks",
         "_eof",
+        "_heads",
         "_input",
         "_left",
         "_limits",
@@ -60,6 +61,7 @@ class Http1Receiver:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._memo = limits.memo
+        self._heads = limits.heads
         self.body_limit = lambda _message: limits.body_size
         self.should_close = False
         self.linger = False
@@ -145,11 +147,10 @@ class Http1Receiver:
         known = self._memo.get(head) if len(head) <= MEMO_HEAD else None
         if known is not None:
             message, bits = known
-            length = 0
         else:
-            message, bits, length = parse_head(head, self._limits)
-        if length:
-            return self._begin_body(message, bits, length, data, pos, events)
+            message, bits, length = self._parse(head)
+            if length:
+                return self._begin_body(message, bits, length, data, pos, events)
         message.complete = True
         self._owed.append(bits)
         events.append(message)
@@ -162,6 +163,17 @@ class Http1Receiver:
                 self._memo.clear()
             self._memo[head] = (message, bits)
         return pos
+
+    def _parse(self, head: bytes) -> tuple[Message, int, int]:
+        known = self._heads.get(head)
+        if known is not None:
+            return known[0].again(), known[1], known[2]
+        parsed = message, bits, length = parse_head(head, self._limits)
+        if length and len(head) <= MEMO_HEAD:
+            if len(self._heads) >= MEMO_ENTRIES:
+                self._heads.clear()
+            self._heads[head] = (message.again(), bits, length)
+        return parsed
 
     def _begin_body(self, message: Message, bits: int, length: int, data: bytes, pos: int, events: list[Event]) -> int:
         limit = self.body_limit(message)
