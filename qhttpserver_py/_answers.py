@@ -36,19 +36,19 @@ class Answers:
         ) -> Exchange: ...
         def _observe(self, request: QHttpServerRequest, status: int, size: int, began: float) -> None: ...
 
-    def answer(
+    def _answer_now(
         self, connection: Connection, message: Message, request: QHttpServerRequest, result: object, label: str
     ) -> None:
         """Answer with *result*, without an exchange where it needs no waiting."""
         response = self._immediate(result, label)
         if response is None or self._after:
-            self.finish(self._open(connection, message, request, label), request, response or result)
+            self._finish(self._open(connection, message, request, label), request, response or result)
             return
         connection.reply(message, response._status, response._headers, response._data)
         if self._observers:
             self._observe(request, response._status, len(response._data), connection.active_at)
 
-    def finish(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
+    def _finish(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
         """Answer *exchange* with *result*; after-request handlers see it first."""
         shape = None
         try:
@@ -137,7 +137,7 @@ class Answers:
             again = value
             if shape is not None and not isinstance(value, tuple):
                 again = (value, shape.status, shape.fields)
-            self.finish(exchange, request, again)
+            self._finish(exchange, request, again)
 
         if not self._watch(exchange, result, done):
             _log.warning(
@@ -147,17 +147,17 @@ class Answers:
             )
             self._respond(exchange, request, QHttpServerResponse(500))
 
-    def await_handler(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
+    def _await_handler(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
         """Follow what a handler that has the responder returned; it answers by itself, or by its result."""
         if result is None:
             return
 
         def done(value: object) -> None:
             if value is not None and not exchange.state:
-                self.finish(exchange, request, value)
+                self._finish(exchange, request, value)
 
         if not self._watch(exchange, result, done) and not exchange.state:
-            self.finish(exchange, request, result)
+            self._finish(exchange, request, result)
 
     def _watch(self, exchange: Exchange, result: object, done: Any) -> bool:
         """Call *done* with the outcome of something awaitable; return False where it is no such thing."""

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakMethod, ref
+from weakref import WeakMethod
 
 from PySide6.QtCore import QObject
+
+
+def when_destroyed(sender: QObject, method: Callable[[], object]) -> None:
+    """Call *method*, bound to a plain object that is not kept alive, when *sender* is destroyed.
+
+    PySide crashes at the end of a process where the collector takes the object of a connected
+    method together with the sender; a function that holds it weakly is safe.
+    """
+    weak = WeakMethod(method)
+
+    def call(*_: object) -> None:
+        alive = weak()
+        if alive is not None:
+            alive()
+
+    sender.destroyed.connect(call)
 
 
 class ContextBound:
@@ -23,16 +39,7 @@ class ContextBound:
     ) -> None:
         self.callback: Callable[..., Any] | None = callback
         self._on_death = WeakMethod(on_death)
-        myself = ref(self)
-
-        def die() -> None:
-            bound = myself()
-            if bound is not None:
-                bound.die()
-
-        # A function, not a method: PySide crashes at the end of a process where the collector takes the
-        # object of a connected method together with the sender.
-        context.destroyed.connect(die)
+        when_destroyed(context, self.die)
 
     def die(self) -> None:
         """The context is gone, and the callable with it."""

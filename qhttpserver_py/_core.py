@@ -17,6 +17,7 @@ from PySide6.QtCore import QObject, QTimer
 
 from qhttpserver_py import _log
 from qhttpserver_py._admission import LOCAL, Admission, subnets
+from qhttpserver_py._context import when_destroyed
 from qhttpserver_py._loading import seconds_since
 from qhttpserver_py._mailbox import Mailbox
 from qhttpserver_py._protocol.engine import Engine, Limits, Message, Refusal
@@ -68,7 +69,7 @@ class ServerCore:
         self._idle_hooks: list[Callable[[], object]] = []
         self._dying: list[Any] = []
         self._dead = 0  # how many of these died before the last sweep
-        server.destroyed.connect(self.shut_down)
+        when_destroyed(server, self.shut_down)
 
     def server(self) -> QAbstractHttpServer | None:
         """Return the server, or None once it is gone."""

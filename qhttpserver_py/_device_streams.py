@@ -16,6 +16,7 @@ from PySide6.QtCore import QFileDevice, QIODevice, QProcess, QSocketNotifier, QT
 from PySide6.QtNetwork import QAbstractSocket, QLocalSocket, QNetworkReply
 from shiboken6 import isValid
 
+from qhttpserver_py._context import when_destroyed
 from qhttpserver_py._protocol.engine import Header
 
 PIECE = 131072
@@ -131,7 +132,7 @@ class SequentialSource:
         device.readyRead.connect(self._on_ready_read)
         device.readChannelFinished.connect(self._on_finished)
         device.aboutToClose.connect(self._on_about_to_close)
-        device.destroyed.connect(self._on_destroyed)
+        when_destroyed(device, self._on_destroyed)
         if isinstance(device, QProcess):
             device.readyRead.connect(self._hold_back)
             device.errorOccurred.connect(self._on_ready_read)  # a program that cannot be started

@@ -317,11 +317,11 @@ class FakeBackend(Expecting, Inspecting, QHttpServer):
             return
         turn.responder = None if answers_itself else responder
         if answers_itself:
-            self.await_handler(exchange, request, result)
+            self._await_handler(exchange, request, result)
         elif isinstance(result, replies.Stream):
             self._send(exchange, turn, result)
         else:
-            self.finish(exchange, request, result)
+            self._finish(exchange, request, result)
 
     def _respond(self, exchange: Exchange, request: QHttpServerRequest, response: QHttpServerResponse) -> None:
         turn = self._turns.get(id(request))

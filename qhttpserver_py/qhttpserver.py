@@ -255,9 +255,9 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         missing = self._missing.callback if self._missing is not None else None
         exchange = responder._exchange
         if missing is None:
-            self.finish(exchange, request, self._default_missing(exchange.message))
+            self._finish(exchange, request, self._default_missing(exchange.message))
             return
-        self.await_handler(exchange, request, missing(request, responder))
+        self._await_handler(exchange, request, missing(request, responder))
 
     def _default_missing(self, message: Message) -> QHttpServerResponse:
         if _log.SERVER.isDebugEnabled():
@@ -298,7 +298,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
             headers, body = text_reply(result)
             connection.reply(message, 200, headers, body)
         else:
-            self.answer(connection, message, request, result, rule.label)
+            self._answer_now(connection, message, request, result, rule.label)
 
     def _dispatch_open(
         self,
@@ -322,9 +322,9 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
             exchange.fail()
             return
         if responder is None:
-            self.finish(exchange, request, result)
+            self._finish(exchange, request, result)
         elif result is not None:
-            self.await_handler(exchange, request, result)
+            self._await_handler(exchange, request, result)
 
     def _prepare(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
         """Give the request its body stream where its rule asked for one."""

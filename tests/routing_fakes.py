@@ -16,12 +16,12 @@ class FakeServer(QObject):
         self.results = []
         self.late = False
 
-    def finish(self, exchange, request, result):
+    def _finish(self, exchange, request, result):
         self.results.append(result)
         if not self.late:
             exchange.state = DONE
 
-    def await_handler(self, exchange, request, result):
+    def _await_handler(self, exchange, request, result):
         self.results.append(("awaited", result))
 
 
