@@ -26,19 +26,34 @@ _Reply = tuple[tuple[Header, ...], bytes]
 _TEXT_KEPT = 512  # replies remembered
 _TEXT_LENGTH = 1024  # characters of the longest one
 _texts: dict[str, _Reply] = {}
+_LONG_LENGTH = 2097152  # characters of a longer one that is kept, the last, should it be the very same object again
+_last_long: list[tuple[str, _Reply]] = [("", ((), b""))]
 
 
 def text_reply(text: str) -> _Reply:
     """Return the header fields and the body that a ``str`` result stands for."""
+    if len(text) > _TEXT_LENGTH:  # hashing it to look it up would cost more than the rest
+        return _long_reply(text)
     reply = _texts.get(text)
     if reply is None:
-        body = text.removeprefix("\ufeff").encode("utf-8", "ignore")  # as QString's conversion does
-        reply = (type_fields(sniff(body)), body)
-        if len(text) <= _TEXT_LENGTH:
-            if len(_texts) >= _TEXT_KEPT:
-                _texts.clear()
-            _texts[text] = reply
+        if len(_texts) >= _TEXT_KEPT:
+            _texts.clear()
+        _texts[text] = reply = _rendered(text)
     return reply
+
+
+def _long_reply(text: str) -> _Reply:
+    kept, reply = _last_long[0]
+    if kept is not text:
+        reply = _rendered(text)
+        if len(text) <= _LONG_LENGTH:
+            _last_long[0] = (text, reply)
+    return reply
+
+
+def _rendered(text: str) -> _Reply:
+    body = text.removeprefix("\ufeff").encode("utf-8", "ignore")  # as QString's conversion does
+    return type_fields(sniff(body)), body
 
 
 def immediate(result: object) -> QHttpServerResponse | None:
