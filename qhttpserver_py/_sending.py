@@ -99,8 +99,14 @@ class Sending(Incoming):
         except OSError:  # Qt meets the same, and knows what to do
             sent = 0
         if sent != sum(map(len, pieces)):
-            self._behind = True
-            self.socket.write(b"".join(pieces)[sent:])
+            self._leave_to_qt(pieces, sent)
+
+    def _leave_to_qt(self, pieces: Sequence[bytes], sent: int) -> None:
+        self._behind = True
+        for piece in pieces:
+            if sent < len(piece):
+                self.socket.write(piece[sent:])
+            sent = max(0, sent - len(piece))
 
     def _put_in_qt(self, data: bytes) -> None:
         self._behind = True
