@@ -30,6 +30,7 @@ def _collect_in_the_main_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _collect_between_tests(_collect_in_the_main_thread: None) -> Iterator[None]:
+    gc.disable()  # whatever the test before did
     yield
     if gc.get_count()[0] > _UNCOLLECTED:
         gc.collect()
