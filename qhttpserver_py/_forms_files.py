@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import unicodedata
@@ -19,6 +20,9 @@ _LONGEST = 240
 """Octets of a safe name: file systems take 255, and a program may want to append something."""
 
 
+_TRIMMED = re.compile(r"\A[\s.]+|[\s.]+\Z")
+
+
 def safe_filename(name: str, default: str = "file") -> str:
     """Return the last part of a file name that a client sent, as one that is harmless on every system.
 
@@ -33,7 +37,7 @@ def safe_filename(name: str, default: str = "file") -> str:
     """
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
     kept = "".join(c for c in last if c not in _FORBIDDEN and unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
-    kept = kept.strip().lstrip(".").rstrip(". ")
+    kept = _TRIMMED.sub("", kept)
     if kept.partition(".")[0].rstrip().upper() in _RESERVED:
         kept = f"_{kept}"
     return _shortened(kept) or default
