@@ -1,9 +1,10 @@
 """Notices a blocking client in the thread of its own server, which could otherwise only hang.
 
-Strategy: a thread looks, four times a second, at the line the server's thread stands at. If that
-line calls a socket, that socket is connected to one of our servers, and the event loop does not
-take a posted event for a second, nobody will ever answer: the client's socket is shut down, so
-that the client returns, and the server is told, so that the test fails with the reason.
+Strategy: a thread posts an event to the server's thread, four times a second. While that is not
+taken, it looks at the line the server's thread stands at. If that line calls a socket, that socket
+is connected to one of our servers, and this stays so for a second, nobody will ever answer: the
+client's socket is shut down, so that the client returns, and the server is told, so that the test
+fails with the reason.
 
 Limits: a client that keeps its sockets in C (libcurl) or has a socket on no line of Python is not
 seen, nor is a thread that computes or sleeps; such a test ends by its own time limit.
@@ -64,25 +65,36 @@ class Watched:
         self.since = 0.0
         self.spot: tuple[int, int] | None = None  # where the thread was found, and at which instruction
 
-    def look(self, frame: FrameType | None, now: float) -> None:
-        """Judge the thread by the line it stands at."""
+    def is_suspect(self, now: float) -> bool:
+        """Whether the event loop has not taken the last posted event; post one if it has."""
+        if not self.answered:
+            return True
+        self.since, self.spot, self.answered = now, None, False
+        self.ping(self._pong)
+        return False
+
+    def look(self, frames: dict[int, FrameType], now: float) -> None:
+        """Judge the thread by the line it stands at, which is taken out of *frames*."""
+        frame = frames.pop(self.ident, None)
         stuck = _socket_to(frame, self.address) if frame is not None else None
         if frame is None or stuck is None:
             self.spot = None
             return
         spot = (id(frame), frame.f_lasti)
-        if spot != self.spot or self.answered:
-            self.spot, self.since, self.answered = spot, now, False
-            self.ping(self._pong)
-        elif now - self.since >= PATIENCE:
-            self.spot = None
-            self._free(stuck, frame)
+        if spot != self.spot or now - self.since < PATIENCE:
+            self.spot = spot
+            return
+        self.spot = None
+        stack = "".join(traceback.format_stack(frame)[-8:])
+        # A thread that goes on while we hold its frames leaves its variables to us, to be deleted in this thread.
+        del frame
+        frames.clear()
+        self._free(stuck, stack)
 
     def _pong(self) -> None:
         self.answered = True
 
-    def _free(self, stuck: int, frame: FrameType) -> None:
-        stack = "".join(traceback.format_stack(frame)[-8:])
+    def _free(self, stuck: int, stack: str) -> None:
         address = f"{self.address[0]}:{self.address[1]}"
         self.on_blocked(BlockingClientError(_REMEDY.format(address=address, stack=stack)))
         with contextlib.suppress(OSError), _borrowed(stuck) as borrowed:
@@ -117,10 +129,10 @@ class Watchdog:
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.wait(INTERVAL):
-            frames = sys._current_frames()
-            for watched in tuple(self._watched):
-                watched.look(frames.get(watched.ident), monotonic())
-            del frames
+            with self._lock:  # who is removed may be deleted: no event is posted to it any more
+                suspects = [watched for watched in self._watched if watched.is_suspect(monotonic())]
+            for watched in suspects:
+                watched.look(sys._current_frames(), monotonic())
 
 
 WATCHDOG = Watchdog()

@@ -32,6 +32,8 @@ def _collect_in_the_main_thread() -> Iterator[None]:
 def _collect_between_tests(_collect_in_the_main_thread: None) -> Iterator[None]:
     gc.disable()  # whatever the test before did
     yield
+    log = sys.modules.get("qhttpserver_py._log")
+    assert log is None or not log.HTTP1.isDebugEnabled(), "the test left debug messages on"
     if gc.get_count()[0] > _UNCOLLECTED:
         gc.collect()
 

@@ -137,6 +137,7 @@ def namespace(
         if isinstance(value, QtWidgets.QWidget):
             value.close()
     namespace.clear()
+    QtCore.QLoggingCategory.setFilterRules("")
     settle()
 
 

@@ -100,13 +100,16 @@ class HeadReader:
         never = len(buffer)
         if limit < 0 or never <= limit:
             return never, 0, ""
+        line_end = never - (2 if buffer.endswith(b"\r\n") else buffer.endswith(b"\r"))
         first = buffer.find(b" ")
-        if first < 0 or first > limit:
+        if (line_end if first < 0 else first) > limit:
             return limit, 414, "request line too long"
+        if first < 0:
+            return never, 0, ""
         begin = first + 1
         second = buffer.find(b" ", begin)
         if second < 0:
-            second = never - (2 if buffer.endswith(b"\r\n") else buffer.endswith(b"\r"))
+            second = line_end
         if second - begin > limit:
             return begin + limit, 414, "request target too long"
         # "HTTP/1.1" and CRLF are ten; this bounds what follows the target.
