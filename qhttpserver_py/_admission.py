@@ -21,6 +21,8 @@ def host_key(address: str) -> str:
     An IPv4 client of a dual-stack socket appears as ``::ffff:a.b.c.d``; it is the same
     host as ``a.b.c.d`` (RFC 4291 2.5.5.2). A scope id does not make another host.
     """
+    if ":" not in address:
+        return address
     if address[:7].lower() == _MAPPED and "." in address:
         return address[7:]
     return address.partition("%")[0]

@@ -204,6 +204,9 @@ class Closing:
     def _leave_slot(self) -> None:
         """A slot of the socket returns to Qt; behind the last one a dead socket can go."""
         self._depth -= 1
+        self._empty_grave()
+
+    def _empty_grave(self) -> None:
         if self._grave is not None and not self._depth:
             grave, self._grave = self._grave, None
             self._bury(grave)

@@ -85,7 +85,9 @@ class Connection(Sending):
         try:
             self._serve()
         finally:
-            self._leave_slot()
+            self._depth -= 1
+            if self._grave is not None:
+                self._empty_grave()
             if not self._watches_end:
                 self.watch_end()
 

@@ -92,10 +92,10 @@ class ServerCore:
 
     def adopt(self, connection: Connection) -> None:
         """Count a new connection in and watch its deadlines."""
-        self._look_at_log()
         if connection.counted:
             self.admission.enter(connection.host)
         if not self.connections:
+            self._look_at_log()
             _live.add(self)
             if self._timer is not None:
                 self._swept_at = monotonic()
@@ -211,7 +211,7 @@ class ServerCore:
 
     def dispatch(self, connection: Connection, message: Message) -> None:
         """Hand a request to the server."""
-        server = self.server()
+        server = self._server() if self._timer is not None else None
         if server is None:
             return
         if self.traces:

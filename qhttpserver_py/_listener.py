@@ -6,7 +6,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer
-from PySide6.QtNetwork import QAbstractSocket, QHostAddress, QLocalServer, QSslConfiguration, QSslSocket, QTcpServer
+from PySide6.QtNetwork import (
+    QAbstractSocket,
+    QHostAddress,
+    QLocalServer,
+    QSslConfiguration,
+    QSslSocket,
+    QTcpServer,
+    QTcpSocket,
+)
 
 from qhttpserver_py import _log, _socket
 from qhttpserver_py._admission import LOCAL, host_key
@@ -27,7 +35,7 @@ REST_MS = 250
 class Listener:
     """Connects a bound server's pending connections to the core; ``stop()`` ends that."""
 
-    __slots__ = ("__weakref__", "_core", "_local", "_rests", "_tells_each", "server")
+    __slots__ = ("__weakref__", "_core", "_level", "_local", "_rests", "_tells_each", "server")
 
     def __init__(self, core: ServerCore, server: QTcpServer | QLocalServer) -> None:
         self._core: ServerCore | None = core
@@ -38,9 +46,11 @@ class Listener:
         signal.connect(self.accept)
         self._rests = False
         self._tells_each = False
+        self._level = 0  # the number of connections, to the nearest power of two, when the system was last told
         if not self._local:
             bound.acceptError.connect(self._rest)
             self._tells_each = not _socket.send_at_once(bound)
+            _socket.share_unsent(bound, 0)
 
     def stop(self) -> None:
         """Take no more connections."""
@@ -58,22 +68,24 @@ class Listener:
     def accept(self) -> None:
         """Take all connections that are pending."""
         self._rests = False
-        server = self.server
-        while self._core is not None and server.hasPendingConnections():
-            socket = server.nextPendingConnection()
-            if socket is None:
-                return
+        take = self.server.nextPendingConnection
+        while self._core is not None and (socket := take()) is not None:
             if self._local:
                 self._admit(socket, None, LOCAL, _local_peer(), None)
             else:
                 self._accept_tcp(socket)
 
     def _accept_tcp(self, socket: Any) -> None:
+        core = self._core
+        level = len(core.connections).bit_length() if core is not None else 0
+        if not -1 <= level - self._level <= 0:  # not at each connection around a threshold
+            self._level = level
+            _socket.share_unsent(self.server, (1 << level) - 1)
         address: QHostAddress = socket.peerAddress()
         host = host_key(address.toString())
         kind: Kind | None = None
         scheme, ssl = "http", None
-        if isinstance(socket, QSslSocket):
+        if type(socket) is not QTcpSocket and isinstance(socket, QSslSocket):
             configuration = socket.sslConfiguration()
             kind = from_alpn(bytes(configuration.nextNegotiatedProtocol().data()))
             scheme, ssl = "https", _constant(configuration)  # a kept request outlives the socket
@@ -102,6 +114,7 @@ class Listener:
         else:
             connection.start(core.make_engine(kind) if kind is not None else None)
             if _log.HTTP1.isDebugEnabled():
+                core.traces = True
                 _log.debug(_log.HTTP1, f"Connection from: {peer.remote_address.toString()}:{peer.remote_port}")
 
 

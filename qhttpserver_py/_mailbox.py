@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 
 from PySide6 import QtCore
 from PySide6.QtCore import QMetaObject, QObject, Slot
@@ -33,8 +32,10 @@ class Mailbox(QObject):
     def _wake(self) -> None:
         # Qt is looked up here, not at import: making its hundred enumerations takes a tenth of a program's start.
         queued = QtCore.Qt.ConnectionType.QueuedConnection
-        with suppress(RuntimeError):  # the C++ object is gone, and what it would have served with it
+        try:
             QMetaObject.invokeMethod(self, "deliver", queued)
+        except RuntimeError:  # the C++ object is gone, and what it would have served with it
+            pass
 
     @Slot()
     def deliver(self) -> None:

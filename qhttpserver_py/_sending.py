@@ -40,7 +40,7 @@ _MAX_PIECES = 64  # for one call; the system's limit is 1024, and many small one
 class Sending(Incoming):
     """The part of a connection between the engine and the socket."""
 
-    __slots__ = ("_behind", "_choked", "_descriptor", "_unchecked", "_watches_drain", "_watches_end")
+    __slots__ = ("_behind", "_choked", "_descriptor", "_file", "_unchecked", "_watches_drain", "_watches_end")
 
     _qt_wrote: ClassVar[bool] = False
     """Qt's first write made SIGPIPE harmless to the process."""
@@ -48,6 +48,7 @@ class Sending(Incoming):
     def __init__(self, core: ServerCore, socket: QTcpSocket | QLocalSocket, host: str | None, peer: Peer) -> None:
         super().__init__(core, socket, host, peer)
         self._descriptor: Callable[[], int] | None = _socket.descriptor_of(socket)
+        self._file = -1  # the descriptor, known for as long as the socket's end would be heard of
         self._behind = True  # Qt may still keep something that must leave first
         self._watches_drain = self._watches_end = False
         self._choked = False  # HTTP/2: streams have more to send than the socket was given
@@ -60,7 +61,9 @@ class Sending(Incoming):
         engine = self.engine
         if engine.interleaves:
             self._flush_fairly()
-        elif pieces := engine.pieces_to_send():
+        elif len(pieces := engine.pieces_to_send()) == 1 and self._file >= 0 and not (self._behind or self._exchanges):
+            self._put_piece(pieces)
+        elif pieces:
             self._put(pieces)
         if engine.should_close and not self.closing:
             self.finish()
@@ -93,12 +96,23 @@ class Sending(Incoming):
             return
         if len(pieces) > _MAX_PIECES:
             pieces = [b"".join(pieces)]
+        # Asked while nobody tells us of the end: it is -1 as soon as Qt has closed it, and its number may be another's.
+        descriptor = self._file if self._file >= 0 else self._descriptor()
         try:
-            # Asked each time: it is -1 as soon as Qt has closed it, and its number may be another's.
-            sent = os.writev(self._descriptor(), pieces)
+            sent = os.writev(descriptor, pieces)
         except OSError:  # Qt meets the same, and knows what to do
             sent = 0
         if sent != sum(map(len, pieces)):
+            self._leave_to_qt(pieces, sent)
+
+    def _put_piece(self, pieces: Sequence[bytes]) -> None:
+        """Do the same for the reply that most are: one piece, nothing before it, and the descriptor known."""
+        piece = pieces[0]
+        try:
+            sent = os.write(self._file, piece)
+        except OSError:
+            sent = 0
+        if sent != len(piece):
             self._leave_to_qt(pieces, sent)
 
     def _leave_to_qt(self, pieces: Sequence[bytes], sent: int) -> None:
@@ -150,11 +164,14 @@ class Sending(Incoming):
         socket = self.socket
         if self._watches_end or socket is None:
             return
-        if self._descriptor is not None and self._descriptor() < 0:
+        descriptor = self._descriptor() if self._descriptor is not None else -1
+        if self._descriptor is not None and descriptor < 0:
             self.on_disconnected()
             return
         self._watches_end = True
         socket.disconnected.connect(self.on_disconnected)
+        # Qt closes it only on its way to that signal, and until the slot has run no code of others does.
+        self._file = descriptor
 
     def backlog(self, stream_id: int) -> int:
         """Bytes queued for this stream, or written to the socket, that have not left yet."""

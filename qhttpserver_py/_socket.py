@@ -12,11 +12,15 @@ from PySide6.QtNetwork import QLocalSocket, QSslSocket, QTcpServer, QTcpSocket
 
 AnySocket = QTcpSocket | QLocalSocket  # a QSslSocket is a QTcpSocket
 
-UNSENT_BYTES = 131072
-"""What the system holds for a peer that takes nothing, beyond what the peer's window asked for.
+UNSENT_BYTES = 2097152
+"""What the system holds for a peer that takes nothing, beyond what the peer's window asked for: with few connections,
+so that a large reply leaves in one call;"""
 
-It would take megabytes: some hundred peers that read nothing starve all other sockets of the machine.
-"""
+CROWD = 16
+"""with more connections than this, each new one gets its share of what these had,"""
+
+CROWDED_UNSENT_BYTES = 131072
+"""but no less than this. Without a limit some hundred peers that read nothing starve all sockets of the machine."""
 
 _UNSENT: int | None = getattr(sockets, "TCP_NOTSENT_LOWAT", None)
 
@@ -42,14 +46,22 @@ def send_at_once(server: QTcpServer) -> bool:
         return False
     try:
         raw.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
-        if _UNSENT is not None:
-            with suppress(OSError):
-                raw.setsockopt(sockets.IPPROTO_TCP, _UNSENT, UNSENT_BYTES)
     except OSError:
         return False
     finally:
         raw.detach()
     return True
+
+
+def share_unsent(server: QTcpServer, connections: int) -> None:
+    """Limit what the system holds for each of the connections that *server* accepts from now on."""
+    raw = _borrow(server)
+    if raw is None or _UNSENT is None:
+        return
+    share = max(CROWDED_UNSENT_BYTES, UNSENT_BYTES * CROWD // max(connections, CROWD))
+    with suppress(OSError):
+        raw.setsockopt(sockets.IPPROTO_TCP, _UNSENT, share)
+    raw.detach()
 
 
 def bytes_to_write(socket: AnySocket) -> int:

@@ -14,7 +14,13 @@ import pytest
 from PySide6.QtCore import QTimer
 from PySide6.QtNetwork import QTcpSocket
 
-from qhttpserver_py import QHttpServer, QHttpServerConfiguration, QHttpServerRequest, QHttpServerResponder
+from qhttpserver_py import (
+    QHttpServer,
+    QHttpServerConfiguration,
+    QHttpServerRequest,
+    QHttpServerResponder,
+    _socket,
+)
 from qhttpserver_py._closing import LINGER
 from qhttpserver_py._connection import READ_BUFFER, WRITE_HIGH
 
@@ -402,13 +408,37 @@ def test_a_loop_that_stood_still_blames_nobody() -> None:
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system has no such option")
-def test_the_system_holds_little_for_who_reads_nothing() -> None:
+@pytest.mark.parametrize(("others", "held"), [(0, 3_000_000), (260, 1_000_000)])
+def test_the_system_holds_little_for_who_reads_nothing(others: int, held: int) -> None:
+    """Of few connections it takes large replies at once; of each in a crowd less."""
     server, port = configured()
     size = 8_000_000
     server.route("/big", lambda: b"x" * size)
+    crowd = [RawClient(port) for _ in range(others)]
+    assert spin(lambda: _connections(server) == others)
+    before = set(server._core.connections)
     with reader(port, "/big"):
-        connection = _only(server)
+        assert spin(lambda: len(server._core.connections - before) == 1)
+        (connection,) = server._core.connections - before
         assert spin(connection.socket.bytesToWrite)
         for _ in range(20):
             settle()
-        assert connection.socket.bytesToWrite() > size - 1_000_000
+        assert connection.socket.bytesToWrite() > size - held
+    for client in crowd:
+        client.close()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system has no such option")
+def test_the_share_of_the_system_follows_the_crowd_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(_socket, "share_unsent", lambda _server, connections: told.append(connections))
+    server, port = configured()
+    crowd = [RawClient(port) for _ in range(40)]
+    assert spin(lambda: _connections(server) == 40)
+    assert told == [0, 1, 3, 7, 15, 31, 63]
+    for client in crowd:
+        client.close()
+    assert spin(lambda: _connections(server) == 0)
+    RawClient(port)
+    assert spin(lambda: _connections(server) == 1)
+    assert told[7:] == [0]

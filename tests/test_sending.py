@@ -29,25 +29,26 @@ REQUEST = b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 class System:
-    """Stands in for ``os.writev``: takes *room* bytes of each call, fails where that is None, all where negative."""
+    """Stands in for ``os`` as a writer: takes *room* bytes of each call, fails where that is None, all where negative."""
 
     def __init__(self, room: int | None = -1) -> None:
         self.room = room
         self.calls: list[int] = []
-        self._writev = os.writev
 
-    def __call__(self, descriptor: int, pieces: Sequence[bytes]) -> int:
-        data = b"".join(pieces)
+    def writev(self, descriptor: int, pieces: Sequence[bytes]) -> int:
+        return self.write(descriptor, b"".join(pieces))
+
+    def write(self, descriptor: int, data: bytes) -> int:
         self.calls.append(len(data))
         if self.room is None:
             raise BlockingIOError
-        return self._writev(descriptor, [data if self.room < 0 else data[: self.room]])
+        return os.write(descriptor, data if self.room < 0 else data[: self.room])
 
 
 @pytest.fixture
 def system(monkeypatch: pytest.MonkeyPatch) -> System:
     taken = System()
-    monkeypatch.setattr(sending.os, "writev", taken)
+    monkeypatch.setattr(sending, "os", taken)
     monkeypatch.setattr(sending.Sending, "_qt_wrote", True)
     return taken
 
@@ -106,9 +107,28 @@ def test_a_descriptor_that_is_gone_is_not_written_to(system: System, monkeypatch
     client.get("/small")
     client.reply()
     (connection,) = server._core.connections
+    connection._file = -1
     connection._descriptor = lambda: -1
     client.get("/small")
     assert client.reply().body == b"small"
+
+
+@pytest.mark.parametrize("end", ["the peer", "abort()", "finish()", "Qt"])
+def test_the_descriptor_is_known_no_longer_than_its_connection(system: System, end: str) -> None:
+    """Its number may be another connection's, or a file's, as soon as it is closed."""
+    server, port = serving()
+    client = RawClient(port)
+    client.get("/small")
+    client.reply()
+    (connection,) = server._core.connections
+    assert connection._file == connection.socket.socketDescriptor()
+    acts = {"the peer": client.close, "Qt": connection.socket.abort}
+    acts.get(end, getattr(connection, end[:-2], lambda: None))()
+    assert spin(lambda: connection.socket is None)
+    connection.engine._out.append(b"late")
+    calls = len(system.calls)
+    connection.flush()
+    assert len(system.calls) == calls
 
 
 def test_the_first_bytes_of_the_process_go_through_qt(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

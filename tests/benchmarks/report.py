@@ -25,7 +25,7 @@ def versions(python: str) -> dict[str, str]:
         "def v(n):\n"
         "    try: return m.version(n)\n"
         "    except m.PackageNotFoundError: return 'absent'\n"
-        "names = ['PySide6', 'httptools', 'h2', 'uvicorn', 'uvloop', 'aiohttp', 'hypercorn']\n"
+        "names = ['PySide6-Essentials', 'httptools', 'h2', 'uvicorn', 'uvloop', 'aiohttp', 'hypercorn']\n"
         "print(json.dumps({'Python': platform.python_version(), **{n: v(n) for n in names}}))\n"
     )
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)

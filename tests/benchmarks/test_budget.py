@@ -11,9 +11,9 @@ TIMES = 100
 
 # Python functions per request, the handler's own included. Lower them when the path gets shorter;
 # a rise has to be earned.
-PYTHON_CALLS = {"hello": 21, "headers": 21, "typed": 21, "varied": 39, "missing": 64, "echo": 43}
-QT_CALLS = {"missing": 6, "echo": 7}  # a category is asked whether it logs; body() and data() are the handler's
-ONCE = ("QTcpSocket.read", "module.writev")
+PYTHON_CALLS = {"hello": 19, "headers": 19, "typed": 19, "varied": 37, "missing": 62, "echo": 41}
+QT_CALLS = {"missing": 5, "echo": 6}  # a category is asked whether it logs; body() and data() are the handler's
+ONCE = ("QTcpSocket.read", "module.write")
 NEVER = ("QTimer", "QUrl", "QHttpHeaders", "QUrlQuery", "QHostAddress", "QMimeDatabase")
 
 
@@ -40,10 +40,10 @@ def test_one_read_and_one_write(counted: tuple[str, Counts]) -> None:
 
 
 def test_crossings_into_qt(counted: tuple[str, Counts]) -> None:
-    """How much there is, the read and its bytes, the descriptor to write to: nothing else asks Qt."""
+    """How much there is, the read and its bytes, and under a profiler once more how much: nothing else asks Qt."""
     name, counts = counted
     calls = {what: number for what, number in per_request(counts.native).items() if what.startswith("Q")}
-    assert sum(calls.values()) <= QT_CALLS.get(name, 5), calls
+    assert sum(calls.values()) <= QT_CALLS.get(name, 4), calls
 
 
 def test_no_qt_value_is_built(counted: tuple[str, Counts]) -> None:
