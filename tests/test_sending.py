@@ -29,7 +29,7 @@ REQUEST = b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 class System:
-    """Stands in for ``os`` as a writer: takes *room* bytes of each call, fails where that is None, all where negative."""
+    """Stands in for ``os``: takes *room* bytes of each write, fails where that is None, all where negative."""
 
     def __init__(self, room: int | None = -1) -> None:
         self.room = room
