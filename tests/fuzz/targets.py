@@ -9,7 +9,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
 
 import httptools
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtNetwork import QHostAddress
 
 from qhttpserver_py import QHttpServer, QHttpServerResponse, QHttpServerRouter
@@ -151,28 +151,53 @@ class _Parsed:
         self.whole += 1
 
 
+_ASKING = (
+    REQUEST,
+    b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+)
+
+
 def response(octets: bytes) -> None:
     """A field is refused at the call, or arrives as it is: nothing that is sent splits a reply."""
-    name, _, rest = octets.partition(b"\0\0")
+    choice = octets[0] if octets else 0
+    name, _, rest = octets[1:].partition(b"\0\0")
     value, _, body = rest.partition(b"\0\0")
     made = QHttpServerResponse(b"text/plain", body)
     try:
-        made._headers = [*made._headers, *_checked(name, value)]
+        fields = _checked(name, value)
     except ValueError:
         return
     engine = Http1Engine(Limits())
-    assert len(engine.receive_data(REQUEST)) == 1
+    assert len(engine.receive_data(_ASKING[choice % 3])) == 1
+    made._headers = [*made._headers, *fields]
     try:
-        engine.send_response(1, made._status, made._headers, made._data)
+        _answer(engine, made, choice // 3 % 4, fields)
     except ValueError:
         return
     seen = _Parsed()
-    httptools.HttpResponseParser(seen).feed_data(engine.data_to_send())
-    assert seen.whole == 1
+    parser = httptools.HttpResponseParser(seen)
+    parser.feed_data(engine.data_to_send())
+    assert not engine.data_to_send()
+    if engine.aborted:
+        return
+    assert seen.whole == 1 or engine.should_close
     assert seen.body == body
     expected = value.strip(b" \t")
     own = {b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"date", b"upgrade"}
     assert name.lower() in own or (name.lower(), expected) in seen.fields
+
+
+def _answer(engine: Http1Engine, made: QHttpServerResponse, form: int, trailers: list[tuple[bytes, bytes]]) -> None:
+    """Send *made* whole, as pieces of a known length, or as chunks, with and without trailers."""
+    data = made._data
+    if form == 0:
+        engine.send_response(1, made._status, made._headers, data)
+        return
+    engine.send_headers(1, made._status, made._headers, len(data) if form == 1 else None)
+    for start in range(0, len(data), 7):
+        engine.send_chunk(1, data[start : start + 7])
+    engine.end_stream(1, trailers if form == 3 else ())
 
 
 def _checked(name: bytes, value: bytes) -> list[tuple[bytes, bytes]]:
@@ -218,6 +243,9 @@ def connection(octets: bytes) -> None:
     socket.peer_closes()
     assert not errors, errors
     assert made not in server._core.connections
+    for _ in range(2):  # what was posted, and what is to be deleted
+        QCoreApplication.processEvents()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     answered = bytes(socket.written).count(b"HTTP/1.1 ")
     assert answered <= octets.count(b"\n") + 2
 
@@ -263,6 +291,15 @@ SEEDS: dict[str, list[bytes]] = {
         b"\1/x/(?<n>\\d{1,3})\nx/9",
         b"\4<arg>\n",
     ],
-    "response": [b"X-A\0\0value\0\0body", b"content-length\0\05\0\0hello", b"a\r\nb\0\0c\0\0", b"x\0\0a\r\n\r\nb\0\0"],
+    "response": [
+        bytes((choice,)) + seed
+        for seed in (
+            b"X-A\0\0value\0\0body",
+            b"content-length\0\05\0\0hello",
+            b"a\r\nb\0\0c\0\0",
+            b"x\0\0a\r\n\r\nb\0\0",
+        )
+        for choice in range(12)
+    ],
     "connection": [bytes((step,)) + seed for seed in (*_HTTP1, PREFACE + settings() + _HTTP2[0]) for step in (0, 3)],
 }
