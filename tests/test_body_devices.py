@@ -15,22 +15,13 @@ from qhttpserver_py import QHttpServerRequest
 from qhttpserver_py._body import HIGH_WATER
 
 from .rawclient import reported, spin
-from .uploads import PROTOCOLS, served, until_still, wired
+from .uploads import PROTOCOLS, fixtures, until_still
 
 Method = QHttpServerRequest.Method
 MEGABYTE = bytes(range(256)) * 4096
 
 
-@pytest.fixture(params=PROTOCOLS)
-def wire(request, qapp, authority):
-    with wired(request.param, authority) as made:
-        yield made
-
-
-@pytest.fixture
-def server(wire):
-    with served(wire) as made:
-        yield made
+wire, server = fixtures(*PROTOCOLS)
 
 
 def test_save_to_files(wire, server, tmp_path):

@@ -21,19 +21,13 @@ from qhttpserver_py import QHttpServer, QHttpServerRequest, QHttpServerResponder
 from qhttpserver_py.sse import EventStream
 
 from .rawclient import RawClient, ask, bound, logged, reported, settle, spin
-from .uploads import PROTOCOLS, Wire
+from .uploads import PROTOCOLS, fixtures
 
 Method = QHttpServerRequest.Method
 LOCAL = QHostAddress(QHostAddress.SpecialAddress.LocalHost)
 
 
-@pytest.fixture(params=PROTOCOLS)
-def wire(request, qapp, authority):
-    made = Wire(request.param, authority)
-    yield made
-    made.close()
-    aio.close()
-    settle()
+wire, _ = fixtures(*PROTOCOLS)
 
 
 def listen(port=0):

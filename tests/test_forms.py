@@ -22,7 +22,7 @@ from qhttpserver_py.forms import FormError, FormLimits, parse_form, safe_filenam
 from qhttpserver_py.qhttpserverrequest import _NO_PEER
 
 from .rawclient import reported, spin
-from .uploads import PROTOCOLS, served, wired
+from .uploads import fixtures
 
 Method = QHttpServerRequest.Method
 URLENCODED = "application/x-www-form-urlencoded"
@@ -272,16 +272,7 @@ def test_a_form_that_fails_leaves_nothing(tmp_path):
 # ---- through a server
 
 
-@pytest.fixture(params=[PROTOCOLS[0], PROTOCOLS[2]])
-def wire(request, qapp, authority):
-    with wired(request.param, authority) as made:
-        yield made
-
-
-@pytest.fixture
-def server(wire):
-    with served(wire) as made:
-        yield made
+wire, server = fixtures("HTTP/1.1", "HTTP/2")
 
 
 def encoded(**named):

@@ -16,7 +16,6 @@ from shiboken6 import Shiboken
 
 from qhttpserver_py import (
     QFutureHttpServerResponse,
-    QHttpServer,
     QHttpServerRequest,
     QHttpServerResponder,
     QHttpServerResponse,
@@ -24,29 +23,12 @@ from qhttpserver_py import (
 )
 
 from .rawclient import logged, reported, settle, spin
-from .uploads import Wire
+from .uploads import fixtures
 
 Method = QHttpServerRequest.Method
 
 
-@pytest.fixture(params=["HTTP/1.1", "HTTP/2"])
-def wire(request, qapp):
-    made = Wire(request.param, None)
-    yield made
-    made.close()
-    settle()
-
-
-@pytest.fixture
-def server(wire):
-    made = QHttpServer()
-    wire.bind(made)
-    yield made
-    if Shiboken.isValid(made):
-        made.close()
-        made.deleteLater()
-    aio.close()
-    settle()
+wire, server = fixtures("HTTP/1.1", "HTTP/2")
 
 
 def ask(wire, path="/", method="GET", client=None):

@@ -20,13 +20,12 @@ from .wsclient import (
     Upgrading,
     accept,
     bound_tls,
+    fixtures,
     frame,
     frames,
     handshake,
     open_qt,
     switched,
-    upgrading_servers,
-    waiting_server,
 )
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -34,16 +33,7 @@ pytestmark = pytest.mark.usefixtures("qapp")
 State = QTcpSocket.SocketState
 
 
-@pytest.fixture
-def upgrading():
-    with upgrading_servers() as make:
-        yield make(accept)
-
-
-@pytest.fixture
-def waiting():
-    with waiting_server() as made:
-        yield made
+upgrading, waiting = fixtures()
 
 
 # ---- waiting to be fetched

@@ -16,14 +16,12 @@ from .wsclient import (
     TEXT,
     Upgrading,
     Verdict,
-    accept,
     bound_tls,
+    fixtures,
     frame,
     handshake,
     open_qt,
     switched,
-    upgrading_servers,
-    waiting_server,
 )
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -31,16 +29,7 @@ pytestmark = pytest.mark.usefixtures("qapp")
 State = QTcpSocket.SocketState
 
 
-@pytest.fixture
-def upgrading():
-    with upgrading_servers() as make:
-        yield make(accept)
-
-
-@pytest.fixture
-def waiting():
-    with waiting_server() as made:
-        yield made
+upgrading, waiting = fixtures()
 
 
 # ---- what the QWebSocket knows

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 import h2.config
 import h2.connection
 import h2.events
+import pytest
 from PySide6.QtCore import QByteArray
 from PySide6.QtNetwork import QHostAddress, QSslServer, QSslSocket, QTcpServer
+from shiboken6 import Shiboken
 
 from qhttpserver_py import QHttpServer, aio
 
@@ -227,22 +227,29 @@ def until_still(upload, milliseconds=150):
         nested(milliseconds)
 
 
-@contextmanager
-def wired(protocol, authority):
-    """A wire whose clients leave in the end."""
-    wire = Wire(protocol, authority)
-    yield wire
-    wire.close()
-    settle()
+def fixtures(*protocols):
+    """Return the fixtures *wire*, one of *protocols*, and *server*, which is bound to it.
 
+    Both end with the test, and with them what is left of asyncio.
+    """
 
-@contextmanager
-def served(wire):
-    """A server on *wire*, gone in the end with what is left of asyncio."""
-    server = QHttpServer()
-    wire.bind(server)
-    yield server
-    server.close()
-    server.deleteLater()
-    aio.close()
-    settle()
+    @pytest.fixture(params=protocols)
+    def wire(request, qapp, authority):
+        made = Wire(request.param, authority)
+        yield made
+        made.close()
+        aio.close()
+        settle()
+
+    @pytest.fixture
+    def server(wire):
+        made = QHttpServer()
+        wire.bind(made)
+        yield made
+        if Shiboken.isValid(made):
+            made.close()
+            made.deleteLater()
+        aio.close()
+        settle()
+
+    return wire, server

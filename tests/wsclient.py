@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from PySide6.QtCore import QByteArray, QUrl
 from PySide6.QtNetwork import QHostAddress, QSslServer
 from PySide6.QtWebSockets import QWebSocket
@@ -158,6 +159,22 @@ def waiting_server() -> Iterator[Upgrading]:
         waiting.told = []
         waiting.server.newWebSocketConnection.connect(lambda: waiting.told.append(1))
         yield waiting
+
+
+def fixtures():
+    """Return the fixtures *upgrading*, a server that accepts all upgrades, and *waiting*: nobody fetches its sockets."""
+
+    @pytest.fixture
+    def upgrading():
+        with upgrading_servers() as make:
+            yield make(accept)
+
+    @pytest.fixture
+    def waiting():
+        with waiting_server() as made:
+            yield made
+
+    return upgrading, waiting
 
 
 def refusal(upgrading: Upgrading, data: bytes = b"") -> Reply:
