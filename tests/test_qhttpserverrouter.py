@@ -1,65 +1,32 @@
-import functools
+"""What a router finds for a request, and what its handlers are given."""
+
 import gc
 import weakref
 
 import pytest
-import shiboken6
 from PySide6.QtCore import (
-    QLoggingCategory,
     QMetaType,
     QObject,
-    QRegularExpression,
-    QThread,
-    QtMsgType,
-    qInstallMessageHandler,
 )
 
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 from qhttpserver_py.qhttpserverrouter import QHttpServerRouter
-from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule
 
-from .routing_fakes import FakeResponder, FakeServer, make_message, make_request
+from .routing_fakes import (
+    Even,
+    FakeResponder,
+    add,
+    ask,
+    fixtures,
+    make_message,
+    make_request,
+    number,
+)
 
 Method = QHttpServerRequest.Method
 Type = QMetaType.Type
-
-
-@pytest.fixture
-def server(qapp):
-    return FakeServer()
-
-
-@pytest.fixture
-def router(server):
-    return QHttpServerRouter(server)
-
-
-@pytest.fixture
-def logged():
-    lines = []
-    former = qInstallMessageHandler(lambda kind, context, text: lines.append((kind, context.category, text)))
-    yield lines
-    qInstallMessageHandler(former)
-
-
-def add(router, pattern, callback, methods=Method.AnyKnown, context=..., rule_type=QHttpServerRouterRule):
-    if context is ...:
-        context = router._server.object()
-    return router._add_view(pattern, methods, context, callback, rule_type)
-
-
-def ask(router, target, method="GET"):
-    """Return whether a rule answered, and with what."""
-    server = router._server.object()
-    server.results.clear()
-    handled = router.handleRequest(make_request(target, method), FakeResponder())
-    return server.results[0] if handled and server.results else handled
-
-
-def warnings_of(logged):
-    assert all(category == "qt.httpserver.router.rule" for _, category, _ in logged)
-    return [text for kind, _, text in logged if kind == QtMsgType.QtWarningMsg]
+server, router, logged = fixtures()
 
 
 # ---- converters
@@ -102,10 +69,6 @@ def test_rules_keep_the_converters_they_were_made_with(router):
 
 
 # ---- routing, as observed; our deliberate deviations are marked
-
-
-def number(n: int):
-    return n
 
 
 def real(n: float):
@@ -245,18 +208,6 @@ def test_head_runs_the_rule_for_get(router):
     assert not router._would_match(make_message("/a", "POST"))
 
 
-class Even:
-    """Made anew for each request, of text that may be refused."""
-
-    made = 0
-
-    def __init__(self, written):
-        Even.made += 1
-        if int(written) % 2:
-            raise ValueError(written)
-        self.value = int(written)
-
-
 def test_a_class_that_refuses_the_text_leaves_it_to_the_next_rule(router):
     router.addConverter(Even, r"\d+")
 
@@ -338,194 +289,6 @@ def test_registering_from_a_handler_counts_from_the_next_request(router):
     assert ask(router, "/") == "new"
 
 
-# ---- refusals
-
-
-@pytest.mark.parametrize(
-    ("pattern", "handler", "warning"),
-    [
-        (
-            "/x/<arg>",
-            lambda: "",
-            'not enough types or one of the types is not supported, regexp: "/x/<arg>" , '
-            'pattern: "/x/<arg>" , types: std::initializer_list(QMetaType(void))',
-        ),
-        (
-            "/l0b/<arg>/<arg>",
-            number,
-            "not enough types or one of the types is not supported, regexp: "
-            '"/l0b/([+-]?\\\\d+)/<arg>" , pattern: "/l0b/<arg>/<arg>" , '
-            "types: std::initializer_list(QMetaType(int))",
-        ),
-        ("/x", lambda a, b, c: a, 'nothing to give the parameter "c", pattern: "/x"'),
-        ("/x/<arg>", lambda *, key: key, 'nothing to give the parameter "key", pattern: "/x/<arg>"'),
-        ("/x/(", lambda: "", "invalid regular expression: missing closing parenthesis"),
-    ],
-)
-def test_rules_that_cannot_work_are_refused(router, logged, pattern, handler, warning):
-    assert add(router, pattern, handler) is None
-    (line,) = warnings_of(logged)
-    assert warning in line
-    assert router._lookup(make_message("/x/(")) is None
-
-
-def test_a_type_without_converter(router, logged):
-    def handler(flag: bool):
-        return flag
-
-    assert add(router, "/x/<arg>", handler) is None
-    assert warnings_of(logged) == ["Can not find converter for type: bool"]
-    router.addConverter(QMetaType(Type.Bool), "true|false")
-    assert add(router, "/x/<arg>", handler)
-    assert [ask(router, "/x/true"), ask(router, "/x/false")] == [True, False]
-
-
-def test_no_methods_are_refused_in_silence(router, logged):
-    assert add(router, "/x", lambda: "", Method.Unknown) is None
-    assert logged == []
-
-
-def test_a_null_context_is_refused(router, logged):
-    assert add(router, "/x", lambda: "", context=None) is None
-    assert warnings_of(logged) == ['the context object must not be null, pattern: "/x"']
-
-
-def test_a_destroyed_context_is_refused(router, logged):
-    context = QObject()
-    rule = QHttpServerRouterRule("/x", context, lambda match, request, responder: None)
-    shiboken6.delete(context)
-    assert router.addRule(rule) is None
-    assert warnings_of(logged) == ['the context object is destroyed, pattern: "/x"']
-
-
-@pytest.mark.parametrize("make", [QHttpServerRouter, lambda server: QHttpServerRouter(None)])
-def test_a_context_of_another_thread_is_refused(server, logged, make):
-    thread, context = QThread(), QObject()
-    context.moveToThread(thread)
-    assert make(server)._add_view("/x", Method.AnyKnown, context, lambda: "") is None
-    assert warnings_of(logged) == ["QHttpServerRouter: the context object must reside in the same thread"]
-
-
-@pytest.mark.parametrize(
-    ("callback", "rule_type", "error"),
-    [
-        ("text", QHttpServerRouterRule, "a handler is callable"),
-        (print, int, "Rule is a subclass"),
-        (print, None, "Rule"),
-    ],
-)
-def test_misuse_raises(router, callback, rule_type, error):
-    with pytest.raises(TypeError, match=error):
-        add(router, "/x", callback, rule_type=rule_type)
-
-
-def test_success_is_logged_for_who_wants_to_know(router, logged):
-    QLoggingCategory.setFilterRules("qt.httpserver.router.rule.debug=true")
-    try:
-        add(router, "/x/<arg>", number)
-    finally:
-        QLoggingCategory.setFilterRules("")
-    assert [text for _, _, text in logged] == ['url pathRegexp: "^/x/([+-]?\\\\d+)$"']
-
-
-# ---- contexts and lifetime
-
-
-class Page(QObject):
-    def handler(self, request):
-        return "page"
-
-
-@pytest.mark.parametrize("bound", [True, False])
-def test_a_rule_goes_with_its_context_and_does_not_keep_it(router, bound):
-    page = Page()
-    rule = add(router, "/x", page.handler if bound else (lambda request: "page"), context=page)
-    add(router, "/x", lambda: "next")
-    assert rule.contextObject() is page
-    assert ask(router, "/x") == "page"
-    kept, remembered = weakref.ref(page), make_message("/x")
-    assert router._lookup(remembered)[0] is rule
-    del page
-    assert kept() is None
-    assert ask(router, "/x") == "next"
-    assert router._lookup(remembered)[0] is not rule
-    assert rule.contextObject() is None
-    assert rule._binding is None
-
-
-def test_a_context_that_is_deleted_in_its_own_handler(router):
-    page = Page()
-
-    def handler():
-        shiboken6.delete(page)
-        return "last"
-
-    add(router, "/x", handler, context=page)
-    assert [ask(router, "/x"), ask(router, "/x")] == ["last", False]
-
-
-def test_callables_live_as_long_as_the_context(router):
-    context = QObject()
-
-    def handler():
-        return "here"
-
-    alive = weakref.ref(handler)
-    add(router, "/x", handler, context=context)
-    del handler
-    gc.collect()
-    assert ask(router, "/x") == "here"
-    shiboken6.delete(context)
-    gc.collect()
-    assert alive() is None
-
-
-def test_callables_go_with_the_server(qapp):
-    server = FakeServer()
-    router = QHttpServerRouter(server)
-
-    def handler():
-        return "here"
-
-    alive = weakref.ref(handler)
-    add(router, "/x", handler)
-    del handler
-    shiboken6.delete(server)
-    gc.collect()
-    assert alive() is None
-    assert router._lookup(make_message("/x")) is None
-
-
-def test_a_router_is_not_kept_by_its_server_nor_by_contexts(server):
-    context = QObject()
-    router = QHttpServerRouter(server)
-    add(router, "/x", lambda: "", context=context)
-    gone = weakref.ref(router)
-    del router
-    gc.collect()
-    assert gone() is None
-    assert context.receivers("2destroyed()") == 0
-
-
-def test_a_method_of_the_server_makes_no_cycle(qapp):
-    class Served(FakeServer):
-        def handler(self, request):
-            return "mine"
-
-    server = Served()
-    router = QHttpServerRouter(server)
-    add(router, "/x", server.handler)
-    assert ask(router, "/x") == "mine"
-    gone = weakref.ref(server)
-    gc.collect()
-    gc.disable()
-    try:
-        del server
-        assert gone() is None
-    finally:
-        gc.enable()
-
-
 # ---- handleRequest
 
 
@@ -569,219 +332,3 @@ def test_without_a_server_the_handler_is_called_all_the_same(qapp):
 def test_an_empty_request_matches_nothing(router):
     add(router, ".*", lambda: "any")
     assert router.handleRequest(QHttpServerRequest(), FakeResponder()) is False
-
-
-# ---- rules of the application's own
-
-
-class Recording(QHttpServerRouterRule):
-    """Notes what it is asked, and leaves the decision to the base."""
-
-    asked: list = []
-
-    def matches(self, request, match):
-        Recording.asked.append(request._message.target)
-        return super().matches(request, match)
-
-
-def test_an_override_is_asked_in_order_for_every_request_that_reaches_it(router):
-    Recording.asked = []
-    add(router, "/a", lambda: "a")
-    assert isinstance(add(router, "/b/<arg>", number, rule_type=Recording), Recording)
-    add(router, "/c", lambda: "c")
-    assert [ask(router, path) for path in ("/a", "/b/5", "/c", "/d", "/c")] == ["a", 5, "c", False, "c"]
-    assert Recording.asked == [b"/b/5", b"/c", b"/d", b"/c"]
-    assert router._lookup(make_message("/c"))[0]._binding is None
-    assert router._would_match(make_message("/d"))
-
-
-def test_an_override_and_head(router):
-    Recording.asked = []
-    add(router, "/x", lambda: "got", Method.Get)
-    add(router, "/x", lambda: "mine", Method.Post, rule_type=Recording)
-    assert ask(router, "/x", "HEAD") == "got"
-    assert Recording.asked == [b"/x"]
-
-
-class Always(QHttpServerRouterRule):
-    def matches(self, request, match):
-        return True
-
-
-class Foreign(QHttpServerRouterRule):
-    def matches(self, request, match):
-        match.swap(QRegularExpression("/(.*)/(.*)").match(request.url().path()))
-        return match.hasMatch()
-
-
-def test_captures_are_those_an_override_puts_in_place(router):
-    add(router, "/never/<arg>/<arg>", lambda a, b: (a, b), rule_type=Foreign)
-    add(router, "/never", lambda: "none", rule_type=Always)
-    assert ask(router, "/p/q", "FOO") == ("p", "q")
-    assert ask(router, "/p") == "none"
-
-
-def test_captures_an_override_cannot_give_are_no_match(router):
-    add(router, "/never/<arg>", number, rule_type=Always)
-    add(router, "/x", lambda: "next")
-    assert ask(router, "/x") == "next"
-
-
-def test_rules_that_go_while_others_are_asked_are_skipped(router):
-    context, seen = QObject(), []
-
-    class Deleting(QHttpServerRouterRule):
-        def matches(self, request, match):
-            shiboken6.delete(context)
-            return False
-
-    add(router, "/x", lambda: "first", rule_type=Deleting)
-    add(router, "/x", lambda: "view", context=context)
-    router.addRule(QHttpServerRouterRule("/x", context, recorder(seen)))
-    add(router, "/x", lambda: "last")
-    assert ask(router, "/x") == "last"
-    assert seen == []
-
-
-def test_an_override_whose_context_goes_while_it_decides(router):
-    context = QObject()
-
-    class Deleting(QHttpServerRouterRule):
-        def matches(self, request, match):
-            shiboken6.delete(context)
-            return True
-
-    add(router, "/x", lambda: "never", context=context, rule_type=Deleting)
-    assert ask(router, "/x") is False
-
-
-class Counting(QHttpServerRouterRule):
-    def __init__(self, pattern, methods, context, slot):
-        self.arguments = (pattern, methods, context)
-        self.calls = 0
-
-        def counted(match, request, responder):
-            self.calls += 1
-            slot(match, request, responder)
-
-        super().__init__(pattern, methods, context, counted)
-
-
-def test_a_subclass_is_built_as_documented_and_may_wrap_the_slot(router):
-    rule = add(router, "/x/<arg>", number, Method.Get, rule_type=Counting)
-    assert rule.arguments == ("/x/<arg>", Method.Get, router._server.object())
-    assert [ask(router, "/x/5"), ask(router, "/x/y"), ask(router, "/x/6", "HEAD")] == [5, False, 6]
-    assert rule.calls == 2
-    assert rule._binding is None
-
-
-class Plain(QHttpServerRouterRule):
-    pass
-
-
-def test_a_subclass_that_overrides_nothing_is_as_fast_as_the_base(router):
-    rule = add(router, "/x", lambda: "x", rule_type=Plain)
-    assert router._lookup(make_message("/x")) == (rule, ())
-    assert rule._binding is not None
-
-
-class OwnExec(QHttpServerRouterRule):
-    def exec(self, request, responder):
-        return request._message.target == b"/mine"
-
-
-def test_exec_may_be_overridden_too(router):
-    add(router, "/x", lambda: "never", rule_type=OwnExec)
-    assert [ask(router, "/mine"), ask(router, "/x")] == [True, False]
-
-
-# ---- addRule
-
-
-def recorder(seen):
-    return lambda match, request, responder: seen.append(
-        [match.captured(i) for i in range(match.lastCapturedIndex() + 1)]
-    )
-
-
-@pytest.mark.parametrize(
-    "types", [[int], (int,), number, functools.partial(number), [QMetaType(Type.Int)], [Type.LongLong]]
-)
-def test_add_rule_takes_the_types_from_a_callable_or_a_sequence(router, types):
-    seen = []
-    rule = QHttpServerRouterRule("/x/<arg>", recorder(seen))
-    assert router.addRule(rule, types) is rule
-    assert [ask(router, "/x/5"), ask(router, "/x/y")] == [True, False]
-    assert seen == [["/x/5", "5"]]
-
-
-def test_rules_of_all_kinds_keep_their_order(router):
-    seen = []
-    add(router, "/a", lambda: "view")
-    router.addRule(QHttpServerRouterRule("/.*", Method.Get, recorder(seen)))
-    add(router, "/b", lambda: "hidden")
-    router.addRule(QHttpServerRouterRule("/c", Method.Post, recorder(seen)))
-    assert [ask(router, "/a"), ask(router, "/b"), ask(router, "/c", "POST"), ask(router, "/d", "POST")] == [
-        "view",
-        True,
-        True,
-        False,
-    ]
-    assert seen == [["/b"], ["/c"]]
-    assert ask(router, "/z", "HEAD") is True
-
-
-def test_text_a_rule_handler_gets_is_not_converted(router):
-    router.addConverter(Even, r"\d+")
-    seen = []
-    Even.made = 0
-    router.addRule(QHttpServerRouterRule("/x/<arg>", recorder(seen)), [Even])
-    assert ask(router, "/x/3") is True
-    assert Even.made == 0
-
-
-@pytest.mark.parametrize(
-    ("rule", "types", "warning"),
-    [
-        (lambda handler: QHttpServerRouterRule("/x/<arg>", handler), None, "not enough types"),
-        (lambda handler: QHttpServerRouterRule("/x/<arg>", handler), [bool], "Can not find converter for type: bool"),
-        (lambda handler: QHttpServerRouterRule("/x", handler), [int, int], "more than one type"),
-        (lambda handler: QHttpServerRouterRule("/x", None, handler), None, "must not be null"),
-        (lambda handler: QHttpServerRouterRule("/x", Method.Get, None, handler), None, "must not be null"),
-        (lambda handler: QHttpServerRouterRule("/(", handler), None, "invalid regular expression"),
-        (lambda handler: QHttpServerRouterRule("/x", handler), lambda a, b, c: a, "nothing to give"),
-    ],
-)
-def test_add_rule_refuses(router, logged, rule, types, warning):
-    assert router.addRule(rule(recorder([])), types) is None
-    (line,) = warnings_of(logged)
-    assert warning in line
-
-
-def test_add_rule_refuses_in_silence_a_rule_without_methods(router, logged):
-    assert router.addRule(QHttpServerRouterRule("/x", Method.Unknown, recorder([]))) is None
-    assert logged == []
-
-
-def test_a_rule_is_added_once(router, logged):
-    rule = QHttpServerRouterRule("/x", recorder([]))
-    assert router.addRule(rule) is rule
-    assert router.addRule(rule) is None
-    assert QHttpServerRouter(None).addRule(rule) is None
-    assert warnings_of(logged) == ['the rule was added before, pattern: "/x"'] * 2
-
-
-def test_only_rules_are_added(router):
-    with pytest.raises(TypeError, match="a QHttpServerRouterRule, not str"):
-        router.addRule("/x")
-
-
-def test_a_rule_with_a_receiver_goes_with_it(router):
-    receiver, seen = QObject(), []
-    rule = QHttpServerRouterRule("/x", receiver, recorder(seen))
-    router.addRule(rule)
-    assert ask(router, "/x") is True
-    shiboken6.delete(receiver)
-    assert ask(router, "/x") is False
-    assert rule.exec(make_request("/x"), FakeResponder()) is False
-    assert seen == [["/x"]]

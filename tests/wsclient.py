@@ -162,7 +162,7 @@ def waiting_server() -> Iterator[Upgrading]:
 
 
 def fixtures():
-    """Return the fixtures *upgrading*, a server that accepts all upgrades, and *waiting*: nobody fetches its sockets."""
+    """Return the fixtures *upgrading*, a server that accepts upgrades, and *waiting*: nobody fetches its sockets."""
 
     @pytest.fixture
     def upgrading():
