@@ -102,7 +102,8 @@ class Closing:
             self.abort()
             return
         self.closing = True
-        self._cancel_all()
+        if self._queue or self._exchanges:
+            self._cancel_all()
         socket = self.socket
         self.closing_at = monotonic() + GRACE
         if not self.engine.linger:
@@ -177,7 +178,8 @@ class Closing:
         if socket is None:
             return
         self.closing = True
-        self._cancel_all()
+        if self._queue or self._exchanges:
+            self._cancel_all()
         self.core.forget(self)
         self._bury(socket)
 
@@ -266,6 +268,9 @@ class Closing:
         """Whether a closing connection has been waited for long enough; a slow download goes on."""
         if _socket.bytes_to_write(self.socket):
             return self._peer_takes_nothing(now, GRACE)
+        if self.drops_input and _socket.unacknowledged(self.socket):  # a reset would drop what the system holds
+            self.closing_at = now + LINGER
+            return self._makes_no_progress(now, GRACE)
         return now >= self.closing_at
 
     def _sweep_undecided(self, now: float, timeout: float) -> None:
@@ -320,10 +325,15 @@ class Closing:
         if not _socket.bytes_to_write(self.socket):
             self._taken_at = 0.0
             return False
-        if not self._taken_at or self._taken - self._taken_before >= PROGRESS * patience:
-            # Counted, not seen from the backlog: a stream may add to that faster than the peer takes.
+        return self._makes_no_progress(now, patience)
+
+    def _makes_no_progress(self, now: float, patience: float) -> bool:
+        # Counted, not seen from the backlog: a stream may add to that faster than the peer takes. What the
+        # system took of it the peer has not: that would come by the megabyte, with long pauses.
+        taken = self._taken - _socket.unacknowledged(self.socket)
+        if not self._taken_at or taken - self._taken_before >= PROGRESS * patience:
             self.watch_drain()
-            self._taken_before = self._taken
+            self._taken_before = taken
             self._taken_at = now
             return False
         return now - self._taken_at >= patience

@@ -71,6 +71,7 @@ class Connection(Sending):
         self.drops_input = True
         self.socket.readyRead.connect(self.on_ready_read)
         self.watch_end()
+        refusal.fields = self.core.refusal_fields(self, refusal.message)
         if engine.interleaves:  # HTTP/2: GOAWAY says it before any stream exists
             engine.close()
         else:
@@ -88,7 +89,7 @@ class Connection(Sending):
             self._depth -= 1
             if self._grave is not None:
                 self._empty_grave()
-            if not self._watches_end:
+            if not self._watches_end and self.socket is not None:
                 self.watch_end()
 
     def catch_up(self) -> None:
@@ -219,7 +220,11 @@ class Connection(Sending):
         """The head is here and the body is not: answer early, ask for it, or wait for it."""
         if message.complete:  # it arrived while others were served; its own event is in the queue
             return
+        self._busy = not self.engine.interleaves  # who judges it may spin an event loop
         verdict = self.core.head(self, message)
+        self._busy = False
+        if message.complete or self.socket is None:
+            return
         if verdict == "dispatch":
             self._dispatch(message)
         elif message.expects_continue and verdict == "continue":
@@ -227,6 +232,8 @@ class Connection(Sending):
 
     def refuse_now(self, refusal: Refusal) -> None:
         """Answer what the peer did wrong; what was in flight on that stream is over."""
+        if refusal.status:
+            refusal.fields = self.core.refusal_fields(self, refusal.message)
         self.engine.refuse(refusal)
         self._cancel(refusal.stream_id, refusal.detail)
         self.core.refused(self, refusal)

@@ -18,9 +18,10 @@ from PySide6.QtCore import QObject, QTimer
 from qhttpserver_py import _log
 from qhttpserver_py._admission import LOCAL, Admission, subnets
 from qhttpserver_py._context import when_destroyed
+from qhttpserver_py._headers import with_fields
 from qhttpserver_py._loading import seconds_since
 from qhttpserver_py._mailbox import Mailbox
-from qhttpserver_py._protocol.engine import Engine, Limits, Message, Refusal
+from qhttpserver_py._protocol.engine import Engine, Headers, Limits, Message, Refusal
 from qhttpserver_py._protocol.http1 import Http1Engine
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
@@ -35,6 +36,8 @@ SWEEP_MS = 500
 """How often deadlines are looked at while there are connections, in milliseconds."""
 
 _STALL = 0.25  # a sweep later than this (seconds): the event loop stood still, and nobody was read meanwhile
+
+_EMPTY_TYPE = ((b"content-type", b"application/x-empty"),)
 
 HeadVerdict = Literal["dispatch", "continue", "wait"]
 
@@ -78,8 +81,10 @@ class ServerCore:
     def make_engine(self, kind: Kind) -> Engine:
         """Return a new engine for *kind* of protocol."""
         engine: Engine
-        server = self.server()
-        engine = server._make_http2() if kind == "http2" and server is not None else Http1Engine(self.limits)
+        if kind == "http1" or (server := self.server()) is None:
+            engine = Http1Engine(self.limits)
+        else:
+            engine = server._make_http2()
         engine.body_limit = self.body_limit
         return engine
 
@@ -114,7 +119,8 @@ class ServerCore:
             _live.discard(self)
             if self._timer is not None:
                 self._timer.stop()
-            self._tell_idle()
+            if self._idle_hooks:
+                self._tell_idle()
 
     def keep_while_dying(self, socket: Any) -> None:
         """Hold the wrapper of a dead *socket* until Qt has deleted it: over the next sweep, or soon if none comes."""
@@ -221,11 +227,16 @@ class ServerCore:
 
     def _lets_through(self, connection: Connection, message: Message) -> bool:
         if connection in self._banned:
-            connection.refuse_now(Refusal(message.stream_id, 403, "address not allowed any more"))
+            connection.refuse_now(Refusal(message.stream_id, 403, "address not allowed any more", message))
             return False
-        if self.admission.too_fast(connection.host or LOCAL, monotonic()):
-            connection.reply(message, 429, ((b"content-type", b"application/x-empty"),), b"")
+        return not self._too_fast(connection, message, monotonic())
+
+    def _too_fast(self, connection: Connection, message: Message, now: float) -> bool:
+        """Count a request, and answer it where there were too many."""
+        if not self.admission.too_fast(connection.host or LOCAL, now):
             return False
+        fields = self.refusal_fields(connection, message)
+        connection.reply(message, 429, with_fields(_EMPTY_TYPE, fields), b"")
         return True
 
     def _look_at_log(self) -> None:
@@ -238,10 +249,20 @@ class ServerCore:
 
     def head(self, connection: Connection, message: Message) -> HeadVerdict:
         """Decide on a message whose body is still to come."""
-        if self._banned and connection in self._banned:
-            return "dispatch"
+        if self._restricted:
+            if connection in self._banned:
+                return "dispatch"
+            now = monotonic()
+            if self.admission.exhausted(connection.host or LOCAL, now):
+                self._too_fast(connection, message, now)
+                return "wait"
         server = self.server()
-        return server._head(message) if server is not None else "wait"
+        return server._head(connection, message) if server is not None else "wait"
+
+    def refusal_fields(self, connection: Connection, message: Message | None) -> Headers:
+        """Return what a refusal carries besides its own fields; *message* is what it refuses, where that is known."""
+        server = self.server()
+        return server._refusal_fields(connection, message) if server is not None else ()
 
     def refused(self, connection: Connection, refusal: Refusal) -> None:
         """Log a refusal: for whoever debugs a client, not for everybody who is scanned."""

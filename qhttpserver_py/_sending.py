@@ -198,6 +198,8 @@ class Sending(Incoming):
             return
         self.active_at = monotonic()
         self._taken += count
+        if self._taken_at and not _socket.bytes_to_write(self.socket):
+            self._taken_at = 0.0  # from here on the system may be given bytes that are not counted
         if self.closing:
             self.written_while_closing()
             return

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import socket as sockets
 import struct
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 
 from PySide6.QtNetwork import QLocalSocket, QSslSocket, QTcpServer, QTcpSocket
+
+if sys.platform != "win32":
+    from fcntl import ioctl
+    from termios import TIOCOUTQ
 
 AnySocket = QTcpSocket | QLocalSocket  # a QSslSocket is a QTcpSocket
 
@@ -70,6 +75,15 @@ def bytes_to_write(socket: AnySocket) -> int:
     if isinstance(socket, QSslSocket):
         waiting += int(socket.encryptedBytesToWrite())
     return waiting
+
+
+def unacknowledged(socket: AnySocket) -> int:
+    """Return how many bytes the system still holds for the peer; 0 where it does not tell."""
+    held = bytes(4)
+    if sys.platform != "win32":
+        with suppress(OSError, ValueError):  # the descriptor is gone
+            held = ioctl(int(socket.socketDescriptor()), TIOCOUTQ, held)
+    return int.from_bytes(held, sys.byteorder)
 
 
 def connect_written(socket: AnySocket, slot: Callable[[int], None]) -> None:

@@ -389,6 +389,31 @@ def test_a_download_that_ends_the_connection_may_take_its_time(monkeypatch: pyte
     client.close()
 
 
+def test_what_the_system_holds_is_not_cut_by_the_lingering_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last byte left us at once; a reset now would drop those the peer has still to take."""
+    monkeypatch.setattr("qhttpserver_py._closing.LINGER", 0.3)
+    server, port = configured()
+    size = 400_000
+
+    def last() -> bytes:
+        server.close(30_000)
+        return b"x" * size
+
+    server.route("/last", last)
+    with reader(port, "/last") as peer:
+        connection = _only(server)
+        assert spin(lambda: connection.closing and not _socket.bytes_to_write(connection.socket))
+        taken, began = b"", monotonic()
+        while monotonic() - began < 10:
+            with suppress(BlockingIOError):
+                if not (data := peer.recv(60_000)):
+                    break
+                taken += data
+            spin(lambda: False, 0.05)
+    assert len(taken.partition(b"\r\n\r\n")[2]) == size
+    assert monotonic() - began > 0.5
+
+
 def test_a_loop_that_stood_still_blames_nobody() -> None:
     """After a blocking handler, or a sleep of the machine, what peers sent meanwhile is read first."""
     server, port = configured(keepAliveTimeout=IDLE)
