@@ -64,3 +64,14 @@ class Incoming(Closing):
             kept = [event for event in queue if event.stream_id != stream_id]
             queue.clear()
             queue.extend(kept)
+
+    def _stalled(self, detail: str) -> None:
+        """Over HTTP/2 each request that stalls gets its 408, and others on the connection go on."""
+        if not self.engine.interleaves:
+            super()._stalled(detail)
+            return
+        for message in self.engine.unfinished():
+            if not message.complete:  # a consumer that hears of its end may run an event loop
+                self.core.log_timeout(self, detail)
+                self.refuse_now(Refusal(message.stream_id, 408, detail))
+        self.flush()

@@ -212,6 +212,10 @@ class Engine(Protocol):
         """*size* bytes of a streaming message's pieces were used up: the peer may send more."""
         ...
 
+    def unfinished(self) -> list[Message]:
+        """Return the requests whose bodies are still awaited."""
+        ...
+
     def backlog(self, stream_id: int) -> int:
         """Bytes of this reply held back by flow control."""
         ...

@@ -168,6 +168,11 @@ class Http2Engine(Receiving):
         if stream is not None and stream.upload is not None:
             self._give_credit(stream_id, stream.upload, min(size, stream.upload.owed))
 
+    def unfinished(self) -> list[Message]:
+        """Requests whose bodies are still awaited."""
+        uploads = [(stream.message, stream.upload) for stream in self._streams.values()]
+        return [message for message, upload in uploads if upload is not None and not upload.discards]
+
     # ---- replying
 
     def send_continue(self, stream_id: int) -> None:

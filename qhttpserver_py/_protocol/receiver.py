@@ -271,6 +271,10 @@ class Http1Receiver:
             self.should_close = True
         return []
 
+    def unfinished(self) -> list[Message]:
+        """See ``Engine``."""
+        return [self._message] if self._message is not None else []
+
     def unread(self) -> bytes | None:
         """Return, once, what came behind an upgrade request; None if it was more than is kept."""
         if self._input != _UPGRADING:
