@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 SWEEP_MS = 500
 """How often deadlines are looked at while there are connections, in milliseconds."""
 
+_SLICE = 0.002  # a sweep longer than this (seconds) lets others have their turn: a crowd is not swept at one go
 _STALL = 0.25  # a sweep later than this (seconds): the event loop stood still, and nobody was read meanwhile
 
 _EMPTY_TYPE = ((b"content-type", b"application/x-empty"),)
@@ -57,6 +58,7 @@ class ServerCore:
         self.traces = False  # whether each request is logged; asked of the categories now and then
         self.slow_after = 0.1  # seconds a handler may hold the event loop before the log says so
         self._swept_at = 0.0
+        self._sweeps = False  # a sweep has begun and is not through
         self.turns = 0  # slots of ours that ran: tells a handler that blocks from one that spins a loop
         self._slow: set[str] = set()
         # Parent of all sockets, and nobody's child: Qt would delete them with the server that listens,
@@ -122,6 +124,15 @@ class ServerCore:
             if self._idle_hooks:
                 self._tell_idle()
 
+    def crowded(self, host: str | None) -> bool:
+        """Whether one more connection would pass a limit; WebSockets whose peer left make room."""
+        if not self.admission.crowded(host):
+            return False
+        server = self.server()
+        if server is not None and server._pending is not None:
+            server._pending.drop_closed()
+        return self.admission.crowded(host)
+
     def keep_while_dying(self, socket: Any) -> None:
         """Hold the wrapper of a dead *socket* until Qt has deleted it: over the next sweep, or soon if none comes."""
         self._dying.append(socket)
@@ -179,17 +190,29 @@ class ServerCore:
 
     def sweep(self) -> None:
         """Enforce every connection's deadlines."""
+        if self._sweeps:
+            return
         self._look_at_log()
         self.turns += 1
         now, timeout = monotonic(), float(max(self.limits.keep_alive, 0))
         lost, self._swept_at = now - self._swept_at - SWEEP_MS / 1000, now
         del self._dying[: self._dead]
         self._dead = len(self._dying)
-        for connection in tuple(self.connections):
-            if lost > _STALL:
+        if lost > _STALL:
+            for connection in self.connections:
                 connection.excuse(lost)
-            else:
-                connection.sweep(now, timeout)
+        else:
+            self._sweep_on(iter(tuple(self.connections)), now, timeout)
+
+    def _sweep_on(self, connections: Iterator[Closing], now: float, timeout: float) -> None:
+        until = monotonic() + _SLICE
+        self._sweeps = False
+        for connection in connections:
+            connection.sweep(now, timeout)
+            if monotonic() > until:
+                self._sweeps = True
+                self.post(lambda: self._sweep_on(connections, now, timeout))
+                return
 
     def check_thread(self, name: str) -> None:
         """Raise RuntimeError in any other thread than the server's."""

@@ -389,6 +389,36 @@ def test_a_download_that_ends_the_connection_may_take_its_time(monkeypatch: pyte
     client.close()
 
 
+def test_a_crowd_is_not_swept_at_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deadlines of a thousand connections must not keep anybody's answer waiting."""
+    server, _ = configured()
+    core, swept, between = server._core, [], []
+
+    class Slow:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def sweep(self, now: float, timeout: float) -> None:
+            swept.append(self.number)
+            until = monotonic() + 0.001
+            while monotonic() < until:
+                pass
+
+    monkeypatch.setattr(core, "connections", {Slow(number) for number in range(30)})
+    core._swept_at = monotonic()
+    core.sweep()
+    assert len(swept) < 10
+    core.sweep()  # the timer came again before that was through
+    assert len(swept) < 10
+    QTimer.singleShot(0, lambda: between.append(len(swept)))
+    assert spin(lambda: len(swept) == 30)
+    assert sorted(swept) == list(range(30))
+    assert between[0] < 30
+    core.connections = set()
+    core.sweep()
+    assert not core._sweeps
+
+
 def test_what_the_system_holds_is_not_cut_by_the_lingering_close(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last byte left us at once; a reset now would drop those the peer has still to take."""
     monkeypatch.setattr("qhttpserver_py._closing.LINGER", 0.3)
