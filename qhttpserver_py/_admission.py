@@ -91,6 +91,15 @@ class Admission:
             else:
                 del self.per_host[host]
 
+    def exhausted(self, host: str, now: float) -> bool:
+        """Whether a request would be over the rate; it is not counted."""
+        window = self._windows.get(host)
+        return self.rate > 0 and window is not None and now - window[0] < 1.0 and window[1] >= self.rate
+
+    def seat(self, host: str | None) -> Seat:
+        """Count in what no connection of ours counts any more."""
+        return Seat(self, host)
+
     def too_fast(self, host: str, now: float) -> bool:
         """Count a request and tell whether it is over the rate: a fixed window of one second."""
         if self.rate <= 0:
@@ -103,3 +112,20 @@ class Admission:
             return False
         window[1] += 1
         return window[1] > self.rate
+
+
+class Seat:
+    """Counts a socket that was handed over, until it is freed."""
+
+    __slots__ = ("_admission", "_host")
+
+    def __init__(self, admission: Admission, host: str | None) -> None:
+        admission.enter(host)
+        self._admission: Admission | None = admission
+        self._host = host
+
+    def free(self) -> None:
+        """Count it out. Harmless when repeated."""
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.leave(self._host)

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtCore import QObject
 
 from ._context import ContextBound
+from ._protocol.engine import Headers, Judged, Message
 from ._snake import with_snake_case
 from ._upgrade import stay_http
+from .qhttpserverrequest import QHttpServerRequest
 
 if TYPE_CHECKING:
+    from ._connection import Connection
     from ._core import ServerCore
     from ._exchange import Exchange
-    from .qhttpserverrequest import QHttpServerRequest
     from .qhttpserverresponder import QHttpServerResponder
 
-BeforeHandler = Callable[["QHttpServerRequest"], Any]
-Guard = Callable[["QHttpServerRequest", "Exchange"], Any]
-"""A before-request handler of our own, which may also give the exchange fields for whatever reply follows."""
+BeforeHandler = Callable[[QHttpServerRequest], Any]
+
+
+class Policy(Protocol):
+    """What decides by a request's head alone, before any handler; it may run user code."""
+
+    def judge(self, request: QHttpServerRequest) -> Judged:
+        """Return what answers *request*, if it may not go on, and fields for whatever reply follows."""
+        ...
+
+    def fields(self, request: QHttpServerRequest | None) -> Headers:
+        """Return the fields for a reply to *request*; None, and no user code runs: it could not be read."""
+        ...
 
 
 @with_snake_case
@@ -27,12 +39,14 @@ class Guards:
     """Before-request handlers. They see every request: routed or not, upgrades and streamed bodies too."""
 
     _guards: Sequence[ContextBound] = ()
+    _policy: Policy | None = None
     _general = False  # every request takes the general way, through an exchange
     _core: ServerCore
 
     if TYPE_CHECKING:  # of QHttpServer's other bases
 
         def _check_thread(self, name: str) -> None: ...
+        def _label(self, message: Message) -> str: ...
         def _finish(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None: ...
         def _watch(self, exchange: Exchange, result: object, done: Any) -> bool: ...
         def _serve(self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder) -> None: ...
@@ -58,14 +72,14 @@ class Guards:
         def add(function: Any) -> Any:
             if not callable(function):
                 raise TypeError(f"addBeforeRequestHandler(): {type(function).__name__} cannot be called")
-            self._add_guard(context, lambda request, _exchange: function(request))
+            self._guards = [*self._guards, ContextBound(context, function, self._drop_guard)]
+            self._general = True
             return function
 
         return add if callback is None else add(callback) and None
 
-    def _add_guard(self, context: QObject, guard: Guard, *, first: bool = False) -> None:
-        bound = ContextBound(context, guard, self._drop_guard)
-        self._guards = [bound, *self._guards] if first else [*self._guards, bound]
+    def _set_policy(self, policy: Policy) -> None:
+        self._policy = policy
         self._general = True
 
     def _drop_guard(self, bound: ContextBound) -> None:
@@ -74,7 +88,44 @@ class Guards:
 
     def _admit(self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder) -> bool:
         """Whether the request may go on now; where not, it is answered, or goes on by itself later."""
+        if self._policy is not None:
+            judged = exchange.message.judged or self._judge(self._policy, request, exchange.label)
+            exchange.fields = judged.fields
+            if judged.answer is not None:
+                self._turn_away(exchange, request, judged.answer)
+                return False
         return self._ask_guards(list(self._guards), exchange, request, responder)
+
+    def _judge(self, policy: Policy, request: QHttpServerRequest, label: str) -> Judged:
+        try:
+            judged = policy.judge(request)
+        except Exception as error:  # noqa: BLE001 - user code: what cannot say yes has not said it
+            self._core.report(error, label)
+            judged = Judged(500, policy.fields(None))
+        if not request._message.complete:  # once: a token may be good for one request
+            request._message.judged = judged
+        return judged
+
+    def _refuses_head(self, connection: Connection, message: Message) -> bool:
+        """Whether a message whose body is still to come is to be refused at once."""
+        policy = self._policy
+        if policy is None:
+            return False
+        request = QHttpServerRequest._make(message, connection.peer)
+        return self._judge(policy, request, self._label(message)).answer is not None
+
+    def _refusal_fields(self, connection: Connection, message: Message | None) -> Headers:
+        """Let pages read why they were refused, where they may read anything (Fetch 4.10)."""
+        policy = self._policy
+        if policy is None:
+            return ()
+        if message is not None and message.judged is not None:
+            return message.judged.fields
+        try:
+            return policy.fields(None if message is None else QHttpServerRequest._make(message, connection.peer))
+        except Exception as error:  # noqa: BLE001 - user code: what cannot say yes has not said it
+            self._core.report(error)
+            return policy.fields(None)
 
     def _ask_guards(
         self,
@@ -88,7 +139,7 @@ class Guards:
             if guard is None:  # its context died
                 continue
             try:
-                result = guard(request, exchange)
+                result = guard(request)
             except Exception as error:  # noqa: BLE001 - user code: what cannot say yes has not said it
                 self._core.report(error, exchange.label)
                 result = 500

@@ -102,7 +102,7 @@ class Listener:
         status, detail = 0, ""
         if admission.denies(listed_as):
             status, detail = 403, "address not allowed"
-        elif admission.crowded(host):
+        elif core.crowded(host):
             status, detail = 429, "too many connections"
         socket.setParent(core.nursery)
         connection = Connection(core, socket, host, peer)

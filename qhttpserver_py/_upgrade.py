@@ -23,6 +23,7 @@ from qhttpserver_py._protocol.wire import PHRASES, date_field
 if TYPE_CHECKING:
     from PySide6.QtWebSockets import QWebSocket
 
+    from qhttpserver_py._admission import Seat
     from qhttpserver_py._connection import Connection
     from qhttpserver_py._protocol.engine import Message
 
@@ -37,7 +38,7 @@ class PendingSockets:
     """Upgraded sockets of one server that the application has not fetched."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[QWebSocket, Any, bytes]] = deque()
+        self._waiting: deque[tuple[QWebSocket, Any, bytes, Seat]] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -45,10 +46,14 @@ class PendingSockets:
     def full(self) -> bool:
         """Whether one more upgrade would pass the bound; sockets whose peer left make room."""
         if len(self._waiting) >= MAXIMUM_PENDING:
-            for entry in [entry for entry in self._waiting if not _is_open(entry[1])]:
-                self._waiting.remove(entry)
-                _close(*entry)
+            self.drop_closed()
         return len(self._waiting) >= MAXIMUM_PENDING
+
+    def drop_closed(self) -> None:
+        """Forget sockets whose peer left."""
+        for entry in [entry for entry in self._waiting if not _is_open(entry[1])]:
+            self._waiting.remove(entry)
+            _close(*entry)
 
     def add(self, connection: Connection, message: Message, rest: bytes, subprotocol: str, parent: QObject) -> bool:
         """Make a QWebSocket of the connection's socket and queue it.
@@ -73,13 +78,15 @@ class PendingSockets:
         socket.blockSignals(True)
         socket.setParent(websocket)  # not the listening server's any more, which may go first
         websocket.setParent(parent)
-        self._waiting.append((websocket, socket, rest))
+        seat = connection.core.admission.seat(connection.host)
+        self._waiting.append((websocket, socket, rest, seat))
+        _free_at_end(websocket, seat)
         return True
 
     def next(self) -> QWebSocket | None:
         """Return the oldest waiting socket, the caller's from now on; None when there is none."""
         while self._waiting:
-            websocket, socket, rest = self._waiting.popleft()
+            websocket, socket, rest, _seat = self._waiting.popleft()
             if isValid(websocket):
                 websocket.setParent(None)
                 _release_signals(socket, rest)
@@ -112,6 +119,16 @@ def _shake_hands(socket: Any, head: bytes, subprotocol: str) -> QWebSocket | Non
     return websocket  # type: ignore[no-any-return]
 
 
+def _free_at_end(websocket: Any, seat: Seat) -> None:
+    """Have the limits on connections count *websocket* as long as it is connected, whoever owns it."""
+
+    def free(*_: object) -> None:  # a function, that ``_context.when_destroyed`` knows why
+        seat.free()
+
+    websocket.disconnected.connect(free)
+    websocket.destroyed.connect(free)
+
+
 def _forget_trackers(socket: Any) -> None:
     """Undo what the binding connected to ``destroyed`` for our slots; the dying QWebSocket would warn of it."""
     if socket.receivers(SIGNAL("destroyed(QObject*)")):
@@ -139,7 +156,7 @@ def _deliver(socket: Any) -> None:
         socket.stateChanged.emit(socket.state())
 
 
-def _close(websocket: QWebSocket, socket: Any, _rest: bytes) -> None:
+def _close(websocket: QWebSocket, socket: Any, _rest: bytes, seat: Seat) -> None:
     from PySide6.QtWebSockets import QWebSocketProtocol
 
     if isValid(websocket):
@@ -149,6 +166,7 @@ def _close(websocket: QWebSocket, socket: Any, _rest: bytes) -> None:
         if isValid(socket):
             socket.disconnectFromHost()  # a close frame from the peer is not worth the wait
         websocket.deleteLater()
+    seat.free()
 
 
 def unget(socket: Any, data: bytes) -> None:

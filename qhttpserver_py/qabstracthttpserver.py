@@ -14,7 +14,7 @@ from . import _log
 from ._core import HeadVerdict, ServerCore
 from ._lifetime import Lifetime
 from ._listener import Listener
-from ._protocol.engine import Engine, Message
+from ._protocol.engine import Engine, Headers, Message
 from ._snake import adopt_overrides, with_snake_case
 from ._verifiers import Verifiers
 from .qhttpserverconfiguration import QHttpServerConfiguration
@@ -305,9 +305,13 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
             except Exception as error:  # noqa: BLE001 - an observer must not cost the peer its reply
                 self._core.report(error)
 
-    def _head(self, message: Message) -> HeadVerdict:  # noqa: ARG002 - for overrides
+    def _head(self, connection: Connection, message: Message) -> HeadVerdict:  # noqa: ARG002 - for overrides
         """Decide on a message of which only the head is here."""
         return "continue"
+
+    def _refusal_fields(self, connection: Connection, message: Message | None) -> Headers:  # noqa: ARG002
+        """Return fields for a refusal that no handler had a part in."""
+        return ()
 
     def _body_limit(self, message: Message) -> int:  # noqa: ARG002 - for overrides
         """Return how many bytes of body *message* may have; negative: no limit."""

@@ -345,7 +345,9 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         found = self._lookup(message)
         return found[0].label if found is not None else super()._label(message)
 
-    def _head(self, message: Message) -> HeadVerdict:
+    def _head(self, connection: Connection, message: Message) -> HeadVerdict:
+        if self._policy is not None and self._refuses_head(connection, message):
+            return "dispatch"
         if self._virtual:
             return "continue"
         if self._body_rules:

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import _log
 from ._headers import with_fields
-from ._protocol.engine import Header
+from ._protocol.engine import Header, Headers, Judged
 from ._results import header_fields
 from ._routing import path_of
 from ._security_cors import USUAL_METHODS, Cors, is_preflight
@@ -28,9 +28,6 @@ from .qhttpserver import QHttpServer
 from .qhttpserverrequest import QHttpServerRequest
 from .qhttpserverresponse import QHttpServerResponse
 from .qhttpserverwebsocketupgraderesponse import QHttpServerWebSocketUpgradeResponse
-
-if TYPE_CHECKING:
-    from ._exchange import Exchange
 
 __all__ = [
     "add_headers",
@@ -262,17 +259,24 @@ class _Policy:
         self.cors: Cors | None = None
         self.bearer: _Bearer | None = None
 
-    def __call__(self, request: QHttpServerRequest, exchange: Exchange) -> Any:
-        """Return None to let *request* go on, else what answers it."""
-        exchange.fields = self.headers
+    def judge(self, request: QHttpServerRequest) -> Judged:
+        """See ``_guards.Policy``."""
         refusal = self._check_host(request) or self._check_origin(request)
         if refusal is not None:
-            return refusal
-        if self.cors is not None:
-            if is_preflight(request) and (answer := self._preflight(self.cors, request)) is not None:
-                return answer
-            exchange.fields = with_fields(self.headers, self.cors.fields(field(request, b"origin")))
-        return self.bearer.refusal(request) if self.bearer is not None else None
+            return Judged(refusal, self.headers)
+        if self.cors is not None and is_preflight(request):
+            answer = self._preflight(self.cors, request)
+            if answer is not None:
+                return Judged(answer, self.headers)
+        answer = self.bearer.refusal(request) if self.bearer is not None else None
+        return Judged(answer, self.fields(request))
+
+    def fields(self, request: QHttpServerRequest | None) -> Headers:
+        """See ``_guards.Policy``."""
+        if self.cors is None:
+            return self.headers
+        origin = field(request, b"origin") if request is not None else None
+        return with_fields(self.headers, self.cors.fields(origin))
 
     def _check_host(self, request: QHttpServerRequest) -> Any:
         authority = request._message.authority
@@ -305,11 +309,10 @@ class _Policy:
 def _policy(server: QHttpServer) -> _Policy:
     """Return the policy of *server*, in front of its other before-request handlers."""
     server._check_thread("security")
-    for bound in server._guards:
-        if isinstance(bound.callback, _Policy):
-            return bound.callback
-    policy = _Policy(server)
-    server._add_guard(server, policy, first=True)
+    policy = server._policy
+    if not isinstance(policy, _Policy):
+        policy = _Policy(server)
+        server._set_policy(policy)
     return policy
 
 

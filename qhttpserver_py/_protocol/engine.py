@@ -68,6 +68,16 @@ class Limits:
         self.persistent_tail = b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n\r\n" % seconds
 
 
+class Judged:
+    """What a request's head decided before its body was here."""
+
+    __slots__ = ("answer", "fields")
+
+    def __init__(self, answer: object, fields: Headers) -> None:
+        self.answer = answer  # what refuses the request; None: it may go on
+        self.fields = fields  # of whatever reply it gets
+
+
 class Message:
     """A request: its head, and its body as far as it has arrived.
 
@@ -82,6 +92,7 @@ class Message:
         "complete",
         "expects_continue",
         "headers",
+        "judged",
         "method",
         "path",
         "pieces",
@@ -114,6 +125,7 @@ class Message:
         self.pieces: list[bytes] = []  # streaming only: body bytes not yet fetched
         self.path: str | None = None  # percent-decoded path, filled by the router
         self.route: object = None  # (generation, method-independent match), filled by the router
+        self.judged: Judged | None = None  # while the body is still to come, filled by the server
 
     def again(self) -> Message:
         """Return a message with this one's head, as if it had just been parsed."""
@@ -127,10 +139,12 @@ class Message:
 class Refusal:
     """The peer broke a rule or a limit; ``refuse()`` answers it, in turn."""
 
-    __slots__ = ("detail", "status", "stream_id")
+    __slots__ = ("detail", "fields", "message", "status", "stream_id")
 
-    def __init__(self, stream_id: int, status: int, detail: str) -> None:
+    def __init__(self, stream_id: int, status: int, detail: str, message: Message | None = None) -> None:
         self.stream_id = stream_id
+        self.message = message  # whose head is known, if it is
+        self.fields: Headers = ()  # of the answer, filled by the connection
         self.status = status  # 400, 408, 413, 414, 431, 501, 505; 0 where there is nothing to answer
         self.detail = detail  # one line for the log
 

@@ -199,7 +199,7 @@ class Control:
         # The reply will earn what replies earn; a refused request is not to live on that.
         self._resets.spend()
         self._chatter.spend(h2_budget.CHATTER_PER_REPLY + h2_budget.REFUSAL_COST)
-        self._events.append(Refusal(stream.stream_id, status, detail))
+        self._events.append(Refusal(stream.stream_id, status, detail, stream.message))
 
     # ---- the other frames
 

@@ -140,7 +140,9 @@ class Http1Engine(Http1Receiver):
             self.abort(refusal_event.stream_id)
             return
         if refusal_event.status:
-            self._out.append(refusal(refusal_event.status))
+            judged = self._message.judged if self._message is not None else None
+            fields = refusal_event.fields or (judged.fields if judged is not None else ())
+            self._out.append(refusal(refusal_event.status, fields))
         self._finish(linger=True)
 
     def abort(self, stream_id: int) -> None:  # noqa: ARG002

@@ -301,7 +301,10 @@ class Http2Engine(Receiving):
         elif stream.reply is not None:
             self.abort(refusal.stream_id)
         elif refusal.status:
-            self.send_response(refusal.stream_id, refusal.status, _EMPTY_TYPE, b"")
+            fields = [field for field in refusal.fields if field[0] != b"content-type"]
+            self.send_response(
+                refusal.stream_id, refusal.status, [*_EMPTY_TYPE, *fields] if fields else _EMPTY_TYPE, b""
+            )
 
     def abort(self, stream_id: int) -> None:
         """A begun reply cannot be completed: reset the stream."""

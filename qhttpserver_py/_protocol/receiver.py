@@ -178,6 +178,7 @@ class Http1Receiver:
     def _begin_body(self, message: Message, bits: int, length: int, data: bytes, pos: int, events: list[Event]) -> int:
         limit = self.body_limit(message)
         if 0 <= limit < length:
+            self._message = message
             raise Fault(413, "content-length above the limit")
         stop = pos + length
         if length != CHUNKED and stop <= len(data):  # all here, as with most uploads
@@ -249,8 +250,9 @@ class Http1Receiver:
         events.append(message)
 
     def _fail(self, fault: Fault) -> Refusal:
+        message = self._message
         self._stop_reading()
-        return Refusal(1, fault.status, fault.detail)
+        return Refusal(1, fault.status, fault.detail, message)
 
     def _stop_reading(self) -> None:
         self._input = _DEAF

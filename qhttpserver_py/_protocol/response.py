@@ -146,9 +146,11 @@ def _connection(options: list[bytes], tail: bytes) -> bytes:
     return b"connection: %b, %b" % (b", ".join(options), tail.removeprefix(b"connection: "))
 
 
-def refusal(status: int) -> bytes:
-    """Return the whole reply to a request that is not served."""
-    return b"%b%bcontent-length: 0\r\nconnection: close\r\n\r\n" % (wire.status_line(status), wire.date_field())
+def refusal(status: int, fields: Headers = ()) -> bytes:
+    """Return the whole reply to a request that is not served; of *fields* those that do not frame it."""
+    own = wire.render_fields(tuple(field for field in fields if field[0].lower() not in _MANAGED))
+    head = wire.status_line(status) + own + wire.date_field()
+    return head + b"content-length: 0\r\n" + CLOSING_TAIL
 
 
 def last_chunk(trailers: Headers) -> bytes:
