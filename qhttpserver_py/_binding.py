@@ -14,6 +14,8 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from ._slots import best_overload, call_with_fewer, check_no_signal, overloads
+
 REQUEST: Final = "request"
 RESPONDER: Final = "responder"
 Source = int | str
@@ -46,20 +48,28 @@ class Parameter:
 
 
 class Handler:
-    """What a callable takes. ``star``: ``*args``; ``forwards``: ``**kwargs`` besides."""
+    """What a callable takes. ``star``: ``*args``; ``forwards``: ``**kwargs`` besides; ``slots``: overloads in C++."""
 
-    __slots__ = ("forwards", "known", "parameters", "star")
+    __slots__ = ("forwards", "known", "parameters", "slots", "star")
 
     def __init__(self) -> None:
         self.parameters: list[Parameter] = []
+        self.slots: list[tuple[Any, ...]] = []
         self.star = False
         self.forwards = False
         self.known = True
 
 
 def inspect_handler(callback: Callable[..., Any]) -> Handler:
-    """Return what *callback* takes; ``known`` is false where it does not say, as many builtins."""
+    """Return what *callback* takes; ``known`` is false where it does not say, as many builtins.
+
+    Raises TypeError for a signal.
+    """
+    check_no_signal(callback)
     handler = Handler()
+    handler.slots = overloads(callback)
+    if handler.slots:  # Python shows their parameters without types, or not at all
+        return handler
     try:
         signature = inspect.signature(callback)
     except (ValueError, TypeError):
@@ -74,13 +84,6 @@ def inspect_handler(callback: Callable[..., Any]) -> Handler:
         else:
             handler.parameters.append(Parameter(parameter, scope.resolve(parameter.annotation)))
     return handler
-
-
-def takes_one(callback: Callable[..., Any]) -> bool:
-    """Return whether *callback* takes one positional argument and not two."""
-    handler = inspect_handler(callback)
-    positional = [parameter for parameter in handler.parameters if parameter.positional]
-    return handler.known and not handler.star and len(positional) == 1
 
 
 class _Scope:
@@ -145,11 +148,15 @@ def _role(annotation: object) -> str | None:
 
 
 class Plan:
-    """What each parameter is given: positional sources in order, then keywords; ``values`` are the captures' types."""
+    """What each parameter is given: positional sources in order, then keywords; ``values`` are the captures' types.
 
-    __slots__ = ("by_name", "in_order", "values")
+    ``fewer``: the callable may take less than that, it does not say.
+    """
+
+    __slots__ = ("by_name", "fewer", "in_order", "values")
 
     def __init__(self) -> None:
+        self.fewer = False
         self.in_order: list[Source] = []
         self.by_name: dict[str, Source] = {}
         self.values: list[object] = []
@@ -166,9 +173,14 @@ def plan(handler: Handler, placeholders: int) -> Plan:
     needs something that no request has.
     """
     result = Plan()
-    if not handler.known:  # what a builtin would do with a request cannot be seen; the wheel passes one
+    if handler.slots:
+        result.values = best_overload(handler.slots, placeholders)
+        result.in_order = list(range(len(result.values)))
+        return result
+    if not handler.known:  # the wheel passes a request; a C++ method without parameters wants none
         result.values = [None] * placeholders
         result.in_order = list(range(placeholders)) if placeholders else [REQUEST]
+        result.fewer = True
         return result
     _Planner(handler, placeholders, result).run()
     return result
@@ -294,6 +306,8 @@ def _specialised(callback: Callable[..., Any], made: Plan) -> Call:
         return _call_with_keywords(callback, made)
     order = made.in_order
     count = len(made.values)
+    if made.fewer:
+        return _call_with_fewer(callback, order, count)
     if order[:count] != list(range(count)):
         return _call_in_order(callback, order, count)
     simple = _SHAPES.get((min(count, 2), *order[count:]))
@@ -333,6 +347,16 @@ def _call_in_order(callback: Callable[..., Any], order: Sequence[Source], count:
     def call(captures: Captures, request: Any, responder: Any) -> Any:
         on_offer = (*captures, request, responder)
         return callback(*[on_offer[index] for index in indexes])
+
+    return call
+
+
+def _call_with_fewer(callback: Callable[..., Any], order: Sequence[Source], count: int) -> Call:
+    indexes = _indexes(order, count)
+
+    def call(captures: Captures, request: Any, responder: Any) -> Any:
+        on_offer = (*captures, request, responder)
+        return call_with_fewer(callback, [on_offer[index] for index in indexes], count)
 
     return call
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject
 
-from ._binding import takes_one
+from ._binding import REQUEST, RESPONDER, Binding, UnbindableError, callable_name, inspect_handler, plan
+from ._receiver import without_owner
 from .qhttpserverrequest import Method
 
 
@@ -27,11 +28,26 @@ def route_arguments(server: QObject, pattern: object, args: tuple[Any, ...]) -> 
     return method, context, callback
 
 
-def missing_call(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return *function* as a callable of request and responder."""
-    if takes_one(function):
-        return lambda request, _responder: function(request)
-    return function
+def missing_call(function: Callable[..., Any], context: QObject) -> Callable[..., Any]:
+    """Return *function* as a callable of request and responder; roles go by annotation, else by position.
+
+    Raises TypeError where it takes anything else.
+    """
+    handler = inspect_handler(function)
+    for position, parameter in enumerate(handler.parameters):
+        if parameter.role is None:  # there is no path to take a value from
+            parameter.annotation = None
+            parameter.optional = parameter.optional and not (parameter.positional and position < 2)
+    try:
+        made = plan(handler, 0)
+    except UnbindableError as error:
+        raise TypeError(f"setMissingHandler(): {callable_name(function)}: {error}") from None
+    if made.values:
+        raise TypeError(f"setMissingHandler(): {callable_name(function)} takes a value; there is only the request")
+    if made.fewer:
+        made.in_order = [REQUEST, RESPONDER]
+    call = Binding(function, made, without_owner(function, context)).call
+    return lambda request, responder: call((), request, responder)
 
 
 def check_context(context: object, name: str) -> None:

@@ -218,7 +218,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
 
         def put(function: Any) -> Any:
             check_callable(function, "setMissingHandler")
-            self._missing = ContextBound(context, missing_call(function), self._drop_missing)
+            self._missing = ContextBound(context, missing_call(function, context), self._drop_missing)
             return function
 
         return put if slot is None else put(slot) and None

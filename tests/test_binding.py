@@ -13,7 +13,6 @@ from qhttpserver_py._binding import (
     callable_name,
     inspect_handler,
     plan,
-    takes_one,
 )
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
@@ -347,22 +346,6 @@ def test_a_coroutine_is_handed_through():
 )
 def test_names_for_logs(callback, name):
     assert callable_name(callback) == name
-
-
-@pytest.mark.parametrize(
-    ("callback", "expected"),
-    [
-        (lambda q: q, True),
-        (lambda q, r: q, False),
-        (lambda q, r=None: q, False),
-        (lambda *args: q, False),  # noqa: F821
-        (lambda q, *, key=1: q, True),
-        (max, False),
-        (lambda: (), False),
-    ],
-)
-def test_takes_one(callback, expected):
-    assert takes_one(callback) is expected
 
 
 def test_an_exception_of_the_handler_passes():
