@@ -230,7 +230,7 @@ class Exchange:
     def drained(self) -> None:
         """The peer took bytes: read on, and tell producers that pace themselves."""
         if self._pump is not None:
-            self._pump.run()
+            self._pump.drained()
         for hook in tuple(self._drain_hooks):
             hook()
 

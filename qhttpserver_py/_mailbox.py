@@ -19,6 +19,7 @@ class Mailbox(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._calls: deque[Callable[[], object]] = deque()
+        self._woken = False  # a call of deliver() is on its way; threads that meet may make it two
 
     def post(self, call: Callable[[], object]) -> None:
         """Have *call* run in this object's thread, soon. Safe from any thread.
@@ -26,10 +27,11 @@ class Mailbox(QObject):
         After the object was deleted this is a no-op: there is nobody left to do it for.
         """
         self._calls.append(call)
-        if len(self._calls) <= 1:
+        if not self._woken:
             self._wake()
 
     def _wake(self) -> None:
+        self._woken = True
         # Qt is looked up here, not at import: making its hundred enumerations takes a tenth of a program's start.
         queued = QtCore.Qt.ConnectionType.QueuedConnection
         try:
@@ -41,11 +43,11 @@ class Mailbox(QObject):
     def deliver(self) -> None:
         """Run what was posted before this call; later posts wait for their own (fairness)."""
         calls = self._calls
-        try:
-            for _ in range(len(calls)):
-                if not calls:  # a nested event loop inside a call delivered the rest
-                    break
-                calls.popleft()()
-        finally:  # a call that raised must not strand those behind it
-            if calls:
-                self._wake()
+        self._woken = False  # before they are counted: who posts from now on wakes anew
+        count = len(calls)
+        if count > 1:  # neither a call that opens a nested event loop nor one that raises strands those behind it
+            self._wake()
+        for _ in range(count):
+            if not calls:  # a nested event loop inside a call delivered the rest
+                break
+            calls.popleft()()

@@ -52,6 +52,11 @@ class Pump:
         if source is not None and not self._running:  # else run() closes it, when its own code has returned
             source.close()
 
+    def drained(self) -> None:
+        """The peer took bytes; while this moves, ``_move()`` looks for itself."""
+        if not self._running:
+            self.run()
+
     def run(self) -> None:
         """Move what the source has while less than HIGH_WATER waits."""
         source = self._source
@@ -92,10 +97,12 @@ class Pump:
                 return
             exchange.put(data)
             room -= len(data)
+        spoke_up, self._again = self._again, False
         exchange.flush()
-        if room <= 0 and not self._due and self._source is source and exchange.backlog() < HIGH_WATER:
-            # All of it has left already. Qt emits no bytesWritten() inside bytesWritten(), so nobody
-            # else would call; and with a fast peer this would never return if it looped here.
+        woken, self._again = self._again, spoke_up  # by a slot of the application's that heard of bytes written
+        if (woken or room <= 0) and not self._due and self._source is source and exchange.backlog() < HIGH_WATER:
+            # All of it has left already. Qt tells of that inside flush(), or not at all where this is in a slot
+            # of bytesWritten(); and with a fast peer this would never return if it looped here.
             self._due = True
             exchange.post(self._go_on)
 

@@ -11,6 +11,7 @@ import pytest
 from PySide6.QtCore import QEventLoop, QTimer
 
 from qhttpserver_py import QHttpServer
+from qhttpserver_py._pump import HIGH_WATER
 
 from .rawclient import RawClient, bound, spin
 
@@ -101,3 +102,24 @@ def test_small_reply_overtakes_a_large_one(kind: str, tmp_path: Any) -> None:
     before = sum(size for stream, size in client.order[: [s for s, _ in client.order].index(3)] if stream == 1)
     assert before < LARGE // 2  # what the system had buffered already, and no more
     assert sum(size for stream, size in client.order if stream == 1) == LARGE
+
+
+def test_a_long_stream_leaves_the_event_loop_its_turns() -> None:
+    """Also where the system takes all it is given: Qt tells of that inside the very call that gave it."""
+    server, turns = QHttpServer(), [0]
+
+    def pieces() -> Any:
+        for _ in range(1024):
+            turns[-1] += 1
+            yield bytes(16384)
+
+    server.route("/long", pieces)
+    client = RawClient(bound(server))
+    timer = QTimer()
+    timer.timeout.connect(lambda: turns.append(0))
+    timer.start(0)
+    client.get("/long")
+    assert len(client.reply().body) == 1024 * 16384
+    timer.stop()
+    assert sum(turns) == 1024
+    assert max(turns) <= 3 * HIGH_WATER // 16384

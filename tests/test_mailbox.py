@@ -10,7 +10,7 @@ from PySide6.QtCore import QCoreApplication
 
 from qhttpserver_py._mailbox import Mailbox
 
-from .rawclient import reported, spin
+from .rawclient import reported, settle, spin
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -50,6 +50,32 @@ def test_a_call_that_posts_waits_for_its_own_turn() -> None:
     mailbox.post(again)
     QCoreApplication.processEvents()
     assert spin(lambda: len(ran) == 5)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_calls_that_post_again_and_again_leave_the_event_loop_its_turns(count: int) -> None:
+    mailbox, turns = Mailbox(), [0]
+
+    def again() -> None:
+        turns[-1] += 1
+        mailbox.post(again)
+
+    for _ in range(count):
+        mailbox.post(again)
+    for _ in range(20):
+        QCoreApplication.processEvents()
+        turns.append(0)
+    assert max(turns) <= 2 * count
+    mailbox.post(mailbox.deleteLater)
+    settle()
+
+
+def test_a_nested_event_loop_inside_a_call_runs_those_behind_it() -> None:
+    mailbox, ran = Mailbox(), []
+    mailbox.post(lambda: ran.append(spin(lambda: "behind" in ran)))
+    mailbox.post(lambda: ran.append("behind"))
+    assert spin(lambda: len(ran) == 2)
+    assert ran == ["behind", True]
 
 
 def test_a_call_that_raises_strands_nobody() -> None:
