@@ -100,7 +100,7 @@ def test_connect_has_its_authority_as_target() -> None:
     client = Client()
     (message,) = client.send(headers(1, [(b":method", b"CONNECT"), (b":authority", b"a:443")], OPEN))
     assert isinstance(message, Message)
-    assert (message.method, message.target, message.complete) == ("CONNECT", b"a:443", False)
+    assert (message.method, message.target, message.complete) == ("CONNECT", b"a:443", True)
     client.engine.send_response(1, 501, (), b"")
     client.frames()
     assert client.answers[1].status == 501

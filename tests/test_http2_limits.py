@@ -18,6 +18,7 @@ from .h2frames import (
     TEXT,
     Client,
     Fields,
+    alive,
     block,
     data,
     frame,
@@ -158,3 +159,24 @@ def test_resets_are_remembered_in_bounds() -> None:
     assert client.send(data(1199, b"crossed")) == []
     assert client.send(data(1, b"long ago")) != []
     assert client.engine.should_close
+
+
+@pytest.mark.parametrize("body", [True, False])
+@pytest.mark.parametrize("values", [[b"tea"], [b""], [b"100-continue", b"tea"], [b"100-continue, tea"]])
+def test_an_expectation_nobody_meets_is_417(values: list[bytes], body: bool) -> None:
+    client = Client()
+    (event,) = client.send(
+        headers(1, [*POST, *[(b"expect", value) for value in values]], OPEN if body else OPEN | END_STREAM)
+    )
+    assert isinstance(event, Refusal)
+    assert event.status == 417
+    client.engine.refuse(event)
+    client.frames()
+    assert client.answers[1].status == 417
+    assert alive(client)
+
+
+def test_100_continue_is_met_in_any_case() -> None:
+    (message,) = Client().send(headers(1, [*POST, (b"expect", b"100-Continue")], OPEN))
+    assert isinstance(message, Message)
+    assert message.expects_continue

@@ -54,6 +54,8 @@ def test_a_reply_has_date_before_content_length() -> None:
         (205, [], b"x", [(b"content-length", b"0")], b""),
         (304, [(b"etag", b'"1"')], b"x", [(b"etag", b'"1"')], b""),
         (304, [(b"content-length", b"7")], b"", [(b"content-length", b"7")], b""),
+        (304, [(b"Content-Type", b"application/x-empty")], b"", [], b""),  # RFC 9111 3.2: it would replace the true one
+        (304, [(b"content-type", b"a/b")], b"", [(b"content-type", b"a/b")], b""),
         (200, [(b"content-length", b"99")], b"abc", [(b"content-length", b"3")], b"abc"),
         (200, [(b"X-MiXeD", b" v\t")], b"", [(b"x-mixed", b"v"), (b"content-length", b"0")], b""),
         (799, [], b"", [(b"content-length", b"0")], b""),
@@ -98,13 +100,14 @@ def test_a_field_that_must_not_be_sent_is_refused_at_the_call(field: tuple[bytes
     assert answer(client)[0] == 500
 
 
-@pytest.mark.parametrize("given", [(), ((b"content-length", b"12"),)])
-def test_head_gets_the_length_and_no_data(given: tuple[tuple[bytes, bytes], ...]) -> None:
+@pytest.mark.parametrize("own", [b"", b"12"])
+@pytest.mark.parametrize("body", [b"", b"12345"])
+def test_head_gets_the_length_that_get_would_and_no_data(own: bytes, body: bytes) -> None:
     client = Client()
     client.get(1, [(b":method", b"HEAD"), *GET[1:]])
-    client.engine.send_response(1, 200, given, b"12345")
-    expected = given or ((b"content-length", b"5"),)
-    assert answer(client) == (200, [*expected], b"", True)
+    client.engine.send_response(1, 200, [(b"content-length", own)] if own else [], body)
+    length = b"%d" % len(body) if body or not own else own  # RFC 9110 8.6; without a body it is the handler's to know
+    assert answer(client) == (200, [(b"content-length", length)], b"", True)
 
 
 def test_head_of_a_stream_ends_at_once() -> None:
@@ -114,6 +117,26 @@ def test_head_of_a_stream_ends_at_once() -> None:
     client.engine.send_chunk(1, b"1234567890")
     client.engine.end_stream(1, [(b"x", b"y")])
     assert answer(client) == (200, [*TEXT, (b"content-length", b"10")], b"", True)
+
+
+@pytest.mark.parametrize("own", [b"3", b"6", b"99"])
+def test_chunks_are_not_announced_with_a_length_of_the_handlers(own: bytes) -> None:
+    """RFC 9113 8.1.1: one that is not the sum of the DATA makes the reply malformed; HTTP/1.1 leaves it out too."""
+    client = Client()
+    client.get(1)
+    client.engine.send_headers(1, 200, [*TEXT, (b"Content-Length", own)], None)
+    client.engine.send_chunk(1, b"abc")
+    client.engine.send_chunk(1, b"def")
+    client.engine.end_stream(1)
+    assert answer(client) == (200, list(TEXT), b"abcdef", True)
+
+
+@pytest.mark.parametrize("status", [200, 304])
+def test_a_stream_without_content_keeps_the_handlers_length(status: int) -> None:
+    client = Client()
+    client.get(1, [(b":method", b"HEAD"), *GET[1:]])
+    client.engine.send_headers(1, status, [(b"content-length", b"99")], None)
+    assert answer(client) == (status, [(b"content-length", b"99")], b"", True)
 
 
 def test_chunks_are_data_and_the_end_is_empty() -> None:

@@ -234,10 +234,49 @@ def test_8_3_1_host_comes_once() -> None:
         [(b":method", b"CONNECT")],
         [(b":method", b"CONNECT"), (b":authority", b"a:1"), (b":path", b"/")],
         [(b":method", b"CONNECT"), (b":authority", b"a:1"), (b":scheme", b"https")],
+        [(b":method", b"CONNECT"), (b":authority", b"a")],
+        [(b":method", b"CONNECT"), (b":authority", b"a:")],
     ],
 )
 def test_8_5_connect_names_an_authority_alone(fields: Fields) -> None:
     malformed(fields)
+
+
+CONNECT: Fields = [(b":method", b"CONNECT"), (b":authority", b"a:1")]
+
+
+def test_8_5_connect_is_answered_before_the_stream_ends() -> None:
+    """What follows is a tunnel's: there is no end to wait for."""
+    client = Client()
+    (message,) = client.send(headers(1, CONNECT, OPEN))
+    assert isinstance(message, Message)
+    assert (message.complete, message.body, client.engine.unfinished()) == (True, b"", [])
+    assert client.send(data(1, b"tunnelled")) == []
+    client.engine.send_response(1, 404, (), b"no")
+    client.frames()
+    assert (client.answers[1].status, client.answers[1].body, client.answers[1].ended) == (404, b"no", True)
+    assert client.send(data(1, b"more", END_STREAM)) == []
+    assert alive(client)
+    assert client.engine.partial == 0
+
+
+@pytest.mark.parametrize("flags", [OPEN, OPEN | END_STREAM])
+@pytest.mark.parametrize("given", [(), ((b"content-length", b"3"),)])
+@pytest.mark.parametrize("whole", [True, False])
+def test_9110_8_6_an_accepted_connect_has_no_length_and_no_content(
+    flags: int, given: tuple[tuple[bytes, bytes], ...], whole: bool
+) -> None:
+    client = Client()
+    client.send(headers(1, CONNECT, flags))
+    if whole:
+        client.engine.send_response(1, 200, given, b"abc")
+    else:
+        client.engine.send_headers(1, 200, given, 3)
+        client.engine.send_chunk(1, b"abc")
+        client.engine.end_stream(1)
+    client.frames()
+    found = client.answers[1]
+    assert (found.status, found.fields, found.body, found.ended) == (200, [], b"", True)
 
 
 # ---- 8.1.1 malformed messages: content-length

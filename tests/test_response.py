@@ -51,6 +51,8 @@ HEADS: list[tuple[str, int, tuple[Header, ...], int, int | None, str, int]] = [
     ("9110-15.3.6 205", 205, (), 0, 5, "HTTP/1.1 205 Reset Content|D|content-length: 0|" + KEEP, response.NOTHING),
     ("9110-8.6 304", 304, (), 0, 0, "HTTP/1.1 304 Not Modified|D|" + KEEP, response.NOTHING),
     ("9110-8.6 304, own length", 304, ((b"content-length", b"7"),), 0, 0, "HTTP/1.1 304 Not Modified|D|content-length: 7|" + KEEP, response.NOTHING),
+    ("9111-3.2 304, no type of its own", 304, ((b"content-type", b"application/x-empty"), (b"etag", b"x")), 0, 0, "HTTP/1.1 304 Not Modified|etag: x|D|" + KEEP, response.NOTHING),
+    ("9111-3.2 304, type", 304, TYPE, 0, 0, "HTTP/1.1 304 Not Modified|content-type: a/b|D|" + KEEP, response.NOTHING),
     ("9110-9.3.6 CONNECT accepted", 200, (), CONNECT, 5, "HTTP/1.1 200 OK|D|" + SHUT, response.NOTHING),
     ("CONNECT refused", 501, (), CONNECT, 0, "HTTP/1.1 501 Not Implemented|D|content-length: 0|" + KEEP, response.SIZED),
     ("9112-4 no phrase", 799, (), 0, 0, "HTTP/1.1 799 |D|content-length: 0|" + KEEP, response.SIZED),

@@ -12,13 +12,13 @@ from qhttpserver_py._protocol import wire
 from qhttpserver_py._protocol.engine import Header, Limits, Message
 from qhttpserver_py._protocol.h2_decoder import HeaderDecoder
 from qhttpserver_py._protocol.h2_encoder import CONNECTION_SPECIFIC
+from qhttpserver_py._protocol.target import is_authority, split
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 # Control characters but HTAB; white space at either end (RFC 9113 8.2.1).
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|^[ \t]|[ \t]\Z")
 _BAD_PATH = re.compile(rb"[\x00-\x20\x7f#]")
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*")
-_AUTHORITY = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=:%\[\]]+")  # no userinfo: RFC 9113 8.3.1
 
 _PSEUDO = frozenset({b":method", b":scheme", b":path", b":authority"})
 _ONCE = frozenset({b"host", b"content-length"})
@@ -34,6 +34,7 @@ class Head:
         "authority",
         "count",
         "expects_continue",
+        "expects_more",
         "fault",
         "fields",
         "length",
@@ -52,6 +53,7 @@ class Head:
         self.fields: list[Header] = []
         self.length = -1  # content-length, or -1
         self.expects_continue = False
+        self.expects_more = False  # something that nobody meets
         self.count = self.size = self.longest = 0  # as the limits count
         self.model: Message | None = None  # the last message of this head: the router's caches live there
 
@@ -61,7 +63,9 @@ class Head:
             return 414
         if self.longest > limits.field_size >= 0 or self.size > limits.header_size >= 0:
             return 431
-        return 431 if self.count > limits.field_count >= 0 else 0
+        if self.count > limits.field_count >= 0:
+            return 431
+        return 417 if self.expects_more else 0
 
 
 class HeadReader:
@@ -161,7 +165,7 @@ def _check_pseudo(head: Head, pseudo: dict[bytes, bytes]) -> str:
     head.scheme = pseudo.get(b":scheme", b"")
     head.target = pseudo.get(b":path", b"")
     head.authority = pseudo.get(b":authority", b"")
-    if head.authority and not _AUTHORITY.fullmatch(head.authority):
+    if head.authority and not is_authority(head.authority):  # no userinfo: RFC 9113 8.3.1
         return "an illegal :authority"
     if method == b"CONNECT":
         return _check_connect(head, pseudo)
@@ -174,10 +178,14 @@ def _check_pseudo(head: Head, pseudo: dict[bytes, bytes]) -> str:
 
 
 def _check_connect(head: Head, pseudo: dict[bytes, bytes]) -> str:
-    """RFC 9113 8.5: :authority names the target, :scheme and :path are absent."""
-    if b":scheme" in pseudo or b":path" in pseudo or not head.authority:
-        return "CONNECT with :scheme or :path, or without :authority"
+    """RFC 9113 8.5: :authority names the target, host and port; :scheme and :path are absent."""
+    if b":scheme" in pseudo or b":path" in pseudo:
+        return "CONNECT with :scheme or :path"
     head.target = head.authority
+    try:
+        split(head.method, head.target)
+    except ValueError as error:
+        return str(error)
     return ""
 
 
@@ -193,7 +201,9 @@ def _check_fields(head: Head) -> str:
         elif name == b"cookie":
             crumbs.append(value)
         elif name == b"expect":
-            head.expects_continue = value.lower() == b"100-continue"
+            # As over HTTP/1: this and nothing else (RFC 9110 10.1.1).
+            head.expects_more = head.expects_more or value.lower() != b"100-continue" or head.expects_continue
+            head.expects_continue = True
     if len(crumbs) > 1:
         head.fields = _join_cookies(head.fields, b"; ".join(crumbs))
     return _check_length(head, once.get(b"content-length")) or _check_host(head, once.get(b"host"))
@@ -210,7 +220,7 @@ def _check_length(head: Head, length: bytes | None) -> str:
 def _check_host(head: Head, host: bytes | None) -> str:
     """RFC 9113 8.3.1: one authority, by either name, and none in conflict with the other."""
     if host is not None:
-        if not _AUTHORITY.fullmatch(host) or (head.authority and head.authority.lower() != host.lower()):
+        if not is_authority(host) or (head.authority and head.authority.lower() != host.lower()):
             return "an illegal host, or one that is not :authority"
         head.authority = head.authority or host
     return "" if head.authority else "neither :authority nor host"

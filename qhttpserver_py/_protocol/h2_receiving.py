@@ -142,6 +142,8 @@ class Receiving(Control):
         stream.upload = Upload(self._stream_window, head.length, limit)
         stream.upload.batch = self._batch
         self._uploads += 1
+        if message.method == "CONNECT":  # what follows is a tunnel's, and no content (RFC 9113 8.5)
+            stream.upload.discards = message.complete = True
         return 413 if head.length > limit >= 0 else status
 
     def _on_late_block(self, stream_id: int, ended: bool, block: bytes) -> None:

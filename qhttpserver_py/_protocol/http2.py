@@ -13,7 +13,7 @@ from time import monotonic
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
-from qhttpserver_py._protocol import h2_budget
+from qhttpserver_py._protocol import h2_budget, wire
 from qhttpserver_py._protocol.engine import Event, Headers, Limits, Message, Refusal, Reset
 from qhttpserver_py._protocol.h2_encoder import HeaderEncoder, ReplyHead, list_size
 from qhttpserver_py._protocol.h2_frames import (
@@ -36,9 +36,10 @@ from qhttpserver_py._protocol.h2_stream import Reply, Stream
 MIN_LARGEST_LIST = 262144
 """Header lists up to this size, or four times the limit, are decoded so as to be refused politely."""
 
-_EMPTY_TYPE = ((b"content-type", b"application/x-empty"),)
+_EMPTY_TYPE = (wire.EMPTY_TYPE,)
 _ALL = 1 << 62
 _BODILESS = frozenset({204, 205, 304})  # RFC 9110 15.3.5, 15.3.6, 15.4.5
+_SPECIAL = frozenset({"HEAD", "CONNECT"})  # RFC 9110 9.3.2, 9.3.6
 
 
 class Http2Settings:
@@ -191,8 +192,8 @@ class Http2Engine(Receiving):
         head = self._head(stream, status, headers)
         if head is None:
             return
-        bodiless = status in _BODILESS or stream.message.method == "HEAD"
-        block = self._block_of(head, self._announced(status, head, size) if bodiless else size)
+        bodiless = status in _BODILESS or (stream.message.method in _SPECIAL and _is_bodiless(stream, status))
+        block = self._block_of(head, self._announced(stream, status, head, size) if bodiless else size)
         if bodiless or not size:
             outbox.head(stream_id, block, END_STREAM)
             self._done(stream)
@@ -209,9 +210,10 @@ class Http2Engine(Receiving):
         head = self._head(stream, status, headers)
         if head is None:
             return
-        size = head.length if length is None else length
-        if status in _BODILESS or stream.message.method == "HEAD":
-            self._outbox.head(stream_id, self._block_of(head, self._announced(status, head, size)), END_STREAM)
+        # A length of the handler's own is not sent: if it were wrong, the reply would be malformed (RFC 9113 8.1.1).
+        size = -1 if length is None else length
+        if status in _BODILESS or (stream.message.method in _SPECIAL and _is_bodiless(stream, status)):
+            self._outbox.head(stream_id, self._block_of(head, self._announced(stream, status, head, size)), END_STREAM)
             self._done(stream)
             return
         self._outbox.head(stream_id, self._block_of(head, size), 0)
@@ -226,21 +228,23 @@ class Http2Engine(Receiving):
         if not 200 <= status <= 999 or (self._peer_takes >= 0 and self._is_too_large(headers)):
             self.send_response(stream.stream_id, 500, _EMPTY_TYPE, b"")
             return None
+        if status == 304:
+            headers = wire.for_not_modified(headers)
         return self._outbox.encoder.head(status, tuple(headers))
 
     def _is_too_large(self, headers: Headers) -> bool:
         return list_size(headers) > self._peer_takes and headers is not _EMPTY_TYPE
 
     @staticmethod
-    def _announced(status: int, head: ReplyHead, size: int) -> int:
+    def _announced(stream: Stream, status: int, head: ReplyHead, size: int) -> int:
         """Return the content-length of a reply without content, or -1 for none (RFC 9110 8.6)."""
-        if status == 204:
+        if status == 204 or stream.message.method == "CONNECT":
             return -1
         if status == 205:
             return 0
-        if head.length >= 0 or status == 304:
+        if status == 304:
             return head.length
-        return size
+        return size if size > 0 or head.length < 0 else head.length
 
     def _block_of(self, head: ReplyHead, length: int) -> bytes:
         encoder = self._outbox.encoder
@@ -369,3 +373,8 @@ class Http2Engine(Receiving):
         self.linger = bool(self._lingering)
         if not self._streams:
             self._end()
+
+
+def _is_bodiless(stream: Stream, status: int) -> bool:
+    """Whether a reply to HEAD or CONNECT is without content; what follows a 2xx to CONNECT would be a tunnel's."""
+    return stream.message.method == "HEAD" or status < 300

@@ -64,7 +64,7 @@ class ResponseHead:
         Raises ValueError for what must not be sent.
         """
         check_status(status)
-        own = _OwnFields(headers)
+        own = _OwnFields(headers if status != 304 else wire.for_not_modified(headers))
         self.framing, self.size, field = _frame(status, bits, size, own.length)
         self.closes = bool(
             bits & (CLOSE | INCOMPLETE)

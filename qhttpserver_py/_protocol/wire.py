@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from time import gmtime, time
 
-from qhttpserver_py._protocol.engine import Header
+from qhttpserver_py._protocol.engine import Header, Headers
 
 # What QHttpServer puts on the wire; 226, 413, 414 and 416 differ from RFC 9110 on purpose.
 PHRASES: dict[int, bytes] = {
@@ -103,6 +103,15 @@ NOT_IN_TRAILERS = frozenset(
         b"upgrade",
     }
 )
+
+
+EMPTY_TYPE = (b"content-type", b"application/x-empty")
+"""The type of a reply that has no content, as Qt sends it."""
+
+
+def for_not_modified(fields: Headers) -> list[Header]:
+    """Return *fields* of a 304 without ``EMPTY_TYPE``: caches would take it for the stored one's (RFC 9111 3.2)."""
+    return [(name, value) for name, value in fields if (name.lower(), value) != EMPTY_TYPE]
 
 
 def status_line(status: int, version: bytes = b"HTTP/1.1") -> bytes:
