@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ class AllowedOrigins:
         elif not isinstance(rule, str):
             if not callable(rule):
                 raise TypeError(f"an origin is text, a compiled pattern or a callable, not {type(rule).__name__}")
-            self._calls.append(rule)
+            self._calls.append(decides(rule, "origin"))
         elif rule == "*":
             self.everything = True
         elif rule == "null":
@@ -60,7 +61,24 @@ class AllowedOrigins:
             return True
         if any(pattern.fullmatch(origin) for pattern in self._patterns):
             return True
-        return any(call(origin) for call in self._calls)
+        return any(says_yes(call, origin) for call in self._calls)
+
+
+def decides(rule: Callable[[str], bool], what: str) -> Callable[[str], bool]:
+    """Return *rule*; TypeError where its answers would come later: whatever a coroutine returns, it is true at once."""
+    if inspect.iscoroutinefunction(rule):
+        raise TypeError(f"the rule for an {what} cannot be a coroutine: it says yes or no at once")
+    return rule
+
+
+def says_yes(rule: Callable[[str], bool], given: str) -> bool:
+    """Whether *rule* is for *given*; TypeError for the promise of an answer."""
+    answer: object = rule(given)
+    if inspect.iscoroutine(answer):
+        answer.close()
+    if hasattr(answer, "__await__") or hasattr(answer, "add_done_callback"):
+        raise TypeError(f"{rule!r} has to say yes or no at once, not return {type(answer).__name__}")
+    return bool(answer)
 
 
 def normal_origin(origin: str) -> str:
@@ -91,6 +109,8 @@ def _wildcard(rule: str) -> re.Pattern[str]:
         raise ValueError(f"{rule!r}: '*' stands for subdomains ('https://*.example.com') or for the port only")
     scheme = re.escape(match[1].lower())
     below = _WILD_HOST + r"\." if host != name else ""
+    if port == _DEFAULT_PORTS.get(match[1].lower()):  # browsers leave it out
+        port = ""
     ports = r"(?::\d+)?" if port == "*" else re.escape(f":{port}") if port else ""
     return re.compile(f"{scheme}://{below}{re.escape(name)}{ports}")
 

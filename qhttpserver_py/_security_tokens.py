@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from ._routing import path_of
-from ._security_origins import field
+from ._security_origins import decides, field, says_yes
 
 if TYPE_CHECKING:
     from .qhttpserverrequest import QHttpServerRequest
@@ -29,7 +29,7 @@ class TokenCheck:
         self._call: Callable[[str], bool] | None = None
         self._digests: list[bytes] = []
         if callable(tokens):
-            self._call = tokens
+            self._call = decides(tokens, "access token")
             return
         for token in [tokens] if isinstance(tokens, (str, bytes)) else tokens:
             octets = token.encode() if isinstance(token, str) else token
@@ -42,7 +42,7 @@ class TokenCheck:
     def opens(self, given: str) -> bool:
         """Whether *given* is right. All are compared, all at the same length: no time depends on what matched."""
         if self._call is not None:
-            return bool(self._call(given))
+            return says_yes(self._call, given)
         digest = sha256(given.encode("latin-1", "replace")).digest()
         right = False
         for known in self._digests:

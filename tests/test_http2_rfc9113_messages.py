@@ -208,6 +208,13 @@ def test_8_3_1_what_a_request_cannot_do_without(name: bytes) -> None:
         (b":authority", b"user@host"),
         (b":authority", b"host/path"),
         (b":authority", b"ho st"),
+        (b":authority", b"host:65536"),
+        (b":authority", b"host:x"),
+        (b":authority", b"host:1:2"),
+        (b":authority", b"host,other"),
+        (b":authority", b"[::1"),
+        (b":authority", b"[host]"),
+        (b":authority", b"ho%zzst"),
         (b"host", b"other"),
     ],
 )
@@ -222,6 +229,13 @@ def test_8_3_1_options_may_ask_for_the_server() -> None:
 
 def test_8_3_1_host_may_repeat_authority() -> None:
     assert Client().get(1, [*GET, (b"host", b"HOST")]).authority == b"host"
+
+
+@pytest.mark.parametrize("name", [b":authority", b"host"])
+@pytest.mark.parametrize("value", [b"localhost:8080", b"[::1]:8080", b"[::1]", b"a.example.", b"h%C3%B6st", b"host:"])
+def test_8_3_1_either_name_takes_what_http1_takes(name: bytes, value: bytes) -> None:
+    fields = [(name, value)]
+    assert Client().get(1, [*GET[:3], *fields]).authority == value
 
 
 def test_8_3_1_host_comes_once() -> None:

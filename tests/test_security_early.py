@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -165,6 +166,7 @@ def test_a_check_that_runs_an_event_loop(served: Served, opens: bool) -> None:
     else:
         assert client.wait_closed()
     assert (client.received, served.bodies) == (b"", [b"abcdef"] if opens else [])
+    client.close()
 
 
 def test_a_peer_that_leaves_while_it_is_checked(served: Served) -> None:
@@ -290,3 +292,40 @@ def test_refusals_over_http2(served: Served) -> None:
     for body, fields in ((b"", [origin, (b"content-length", b"11")]), (b"x" * 11, [origin])):
         reply = post_over_http2(served, *fields, body=body)
         assert (reply[":status"], reply["access-control-allow-origin"]) == ("413", APP)
+
+
+# ---- rules that are functions
+
+
+async def promises(_given: str) -> bool:
+    return False
+
+
+@pytest.mark.parametrize(
+    "protect",
+    [
+        lambda server: security.require_bearer(server, promises),
+        lambda server: security.cors(server, promises),
+        lambda server: security.check_origin(server, ["https://a.example", promises]),
+        lambda server: security.allow_origins_verifier(promises),
+    ],
+    ids=["token", "cors", "origin", "verifier"],
+)
+def test_a_coroutine_is_no_rule(served: Served, protect: Any) -> None:
+    """Any coroutine counts as true: it would open the door to everybody."""
+    with pytest.raises(TypeError, match="cannot be a coroutine"):
+        protect(served.server)
+
+
+@pytest.mark.parametrize("kind", ["token", "origin"])
+def test_a_promise_is_no_yes(served: Served, kind: str) -> None:
+    later: Future[bool] = Future()
+    if kind == "token":
+        security.require_bearer(served.server, lambda _token: later)  # type: ignore[arg-type, return-value]
+    else:
+        security.check_origin(served.server, lambda _origin: later)  # type: ignore[arg-type, return-value]
+    with reported() as errors:
+        client = served.post("Authorization: Bearer x", f"Origin: {APP}", "Content-Length: 1", start=b"x")
+        assert client.reply().status == 500
+    assert "at once" in str(errors[0])
+    assert not served.bodies
