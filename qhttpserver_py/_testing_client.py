@@ -65,7 +65,13 @@ class ResponseHeaders(Mapping[str, str]):
 
 
 class ClientResponse:
-    """What a server answered. Not in Qt."""
+    """What a server answered.
+
+    ``status`` is a number, ``reason`` the text behind it; ``headers`` are looked up in any case; ``body`` is
+    bytes. ``url`` is what answered, after redirects, and ``http2`` whether that was over HTTP/2.
+
+    Not in Qt.
+    """
 
     __slots__ = ("body", "headers", "http2", "reason", "status", "url")
 
@@ -98,7 +104,7 @@ class ClientResponse:
         return self.body.decode(charset.split(";")[0].strip(' "') or "utf-8", "replace")
 
     def json(self) -> Any:
-        """Return the parsed body; raises ValueError where it is no JSON."""
+        """Return the parsed body; raises ValueError where it is no JSON. Not in Qt."""
         return jsonlib.loads(self.body)
 
     def __repr__(self) -> str:

@@ -33,7 +33,7 @@ class FakeClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Let *seconds* pass."""
+        """Let *seconds* pass. Not in Qt."""
         self.now += seconds
 
 
@@ -88,19 +88,19 @@ class FakeSocket(QObject):
     # ---- the peer's side
 
     def receive(self, data: bytes) -> None:
-        """The peer sends *data*."""
+        """The peer sends *data*. Not in Qt."""
         self._unread += data
         self.readyRead.emit()
 
     def take(self, count: int | None = None) -> None:
-        """The peer takes *count* of the bytes that wait for it, or all."""
+        """The peer takes *count* of the bytes that wait for it, or all. Not in Qt."""
         taken = self._unsent if count is None else min(count, self._unsent)
         self._unsent -= taken
         if taken:
             self.bytesWritten.emit(taken)
 
     def peer_closes(self) -> None:
-        """The peer goes away."""
+        """The peer goes away. Not in Qt."""
         self.disconnectFromHost()
 
     # ---- what a connection uses of QTcpSocket

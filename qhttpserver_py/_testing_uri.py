@@ -18,7 +18,7 @@ class UriPattern(Protocol):
     """Anything that can tell whether a path is meant; ``re.Pattern`` is one."""
 
     def match(self, uri: str, /) -> object:
-        """Return a true value if *uri* is meant."""
+        """Return a true value if *uri* is meant. Not in Qt."""
         ...
 
 

@@ -39,6 +39,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
     """
 
     newWebSocketConnection = Signal()
+    """A QWebSocket waits for ``nextPendingWebSocketConnection()``. Qt: QAbstractHttpServer::newWebSocketConnection."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

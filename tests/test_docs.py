@@ -15,9 +15,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import importlib.util
+import pkgutil
 import re
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ import requests
 from PySide6 import QtCore, QtWidgets
 from PySide6.QtCore import QCoreApplication
 
+import qhttpserver_py
 from qhttpserver_py import QAbstractHttpServer
 from qhttpserver_py._testing_loop import Waiters, call_in_worker
 from qhttpserver_py.testing import FakeBackend, TlsAuthority
@@ -203,3 +206,25 @@ def test_it_builds_without_a_warning(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "html" / "index.html").exists()
+    inventory = (tmp_path / "html" / "objects.inv").read_bytes().split(b"\n", 4)[4]  # behind four lines of plain text
+    listed = {line.split(" ")[0] for line in zlib.decompress(inventory).decode().splitlines()}
+    assert sorted(public_names() - listed) == []
+
+
+def public_names() -> set[str]:
+    """What the reference must list: the names of the package, and of each public module with their signals."""
+    modules = [module.name for module in pkgutil.iter_modules(qhttpserver_py.__path__)]
+    extras = [name for name in modules if not name.startswith(("_", "q")) and name not in {"cli", "pytest_plugin"}]
+    found = {f"qhttpserver_py.{name}" for name in qhttpserver_py.__all__}
+    for name in extras:
+        module = importlib.import_module(f"qhttpserver_py.{name}")
+        own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+        public = [key for key in getattr(module, "__all__", own) if not key.startswith("_")]
+        found |= {f"{module.__name__}.{key}" for key in public if callable(getattr(module, key))}
+    signals = {f"{name}.{key}" for name in found for key in signals_of(name)}
+    return found | signals
+
+
+def signals_of(name: str) -> list[str]:
+    value = getattr(importlib.import_module(name.rpartition(".")[0]), name.rpartition(".")[2])
+    return [key for key, member in vars(value).items() if isinstance(member, QtCore.Signal)]

@@ -70,7 +70,7 @@ def _own_members(cls):
             if name.startswith("_") or type(value).__name__ == "_SecondName":
                 continue
             found[name] = inspect.getdoc(getattr(cls, name)) or ""
-            if type(value).__name__ == "Signal":
+            if _is_signal(value):
                 found[name] = f"Qt: {base.__name__}::{name}."
     return [(name, doc) for name, doc in found.items() if _is_marked(doc)]
 
@@ -152,9 +152,13 @@ def skip_unmarked(_app, what, name, obj, skip, _options):
     """Leave out second names, since each member is listed once under Qt's, and methods between our own classes."""
     if "_" in name.strip("_") and getattr(obj, "__name__", name) != name:
         return True
-    if what == "class" and inspect.isroutine(obj) and not _is_marked(inspect.getdoc(obj) or ""):
+    if what == "class" and inspect.isroutine(obj) and not _is_signal(obj) and not _is_marked(inspect.getdoc(obj) or ""):
         return True
     return skip
+
+
+def _is_signal(obj):
+    return type(obj).__name__ == "Signal"
 
 
 def _is_marked(doc):
