@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import _log
@@ -95,11 +96,13 @@ class Answers:
             callback = bound.callback
             if callback is None:
                 continue
-            if pending or inspect.iscoroutinefunction(callback):  # order is kept: all later ones wait
-                pending.append((callback, request, response))
+            if pending or bound.is_coroutine:  # order is kept: all later ones wait
+                pending.append(partial(callback, request, response))
                 continue
             try:
-                callback(request, response)
+                outcome = callback(request, response)
+                if outcome is not None and inspect.isawaitable(outcome):
+                    pending.append(partial(_same, outcome))
             except Exception as error:  # noqa: BLE001 - user code: the response goes out as it is
                 self._core.report(error)
         return pending
@@ -205,10 +208,14 @@ def _send(exchange: Exchange, response: QHttpServerResponse) -> None:
     exchange.send(response._status, response._headers, response._data)
 
 
+def _same(outcome: Any) -> Any:
+    return outcome
+
+
 async def _await_all(pending: list[Any]) -> None:
-    for callback, request, response in pending:
+    for call in pending:
         try:
-            outcome = callback(request, response)
+            outcome = call()
             if inspect.isawaitable(outcome):
                 await outcome
         except Exception as error:  # noqa: BLE001 - user code: the response goes out as it is

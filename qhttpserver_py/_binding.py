@@ -276,7 +276,7 @@ class Binding:
     def __init__(self, callback: Callable[..., Any], made: Plan, held: Callable[..., Any] | None = None) -> None:
         self.callback = callback if held is None else held
         self.capture_types = tuple(made.values)
-        self.is_coroutine = _is_coroutine(callback)
+        self.is_coroutine = is_coroutine_function(callback)
         self.name = callable_name(callback)
         self.wants_request = made.wants(REQUEST)
         self.wants_responder = made.wants(RESPONDER)
@@ -292,7 +292,8 @@ def callable_name(callback: Any) -> str:
     return name if isinstance(name, str) else type(callback).__qualname__
 
 
-def _is_coroutine(callback: Any) -> bool:
+def is_coroutine_function(callback: Any) -> bool:
+    """Return whether calling *callback* makes a coroutine; its wrappers need not show it."""
     while isinstance(callback, functools.partial):
         callback = callback.func
     if inspect.isroutine(callback) or inspect.isclass(callback):

@@ -6,7 +6,11 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakMethod
 
+import shiboken6
 from PySide6.QtCore import QObject
+
+from ._binding import is_coroutine_function
+from ._receiver import without_owner
 
 
 def when_destroyed(sender: QObject, method: Callable[[], object]) -> None:
@@ -26,18 +30,21 @@ def when_destroyed(sender: QObject, method: Callable[[], object]) -> None:
 
 
 class ContextBound:
-    """A callable held strongly until its context is destroyed; the context itself is not held.
+    """A callable held strongly until its context is destroyed; the context itself is not held, nor by a method of it.
 
     Nor is whoever is to hear of that, as *on_death*: it holds this object, and a server is to go with
-    its last reference.
+    its last reference. Raises RuntimeError for a context that is destroyed already.
     """
 
-    __slots__ = ("__weakref__", "_on_death", "callback")
+    __slots__ = ("__weakref__", "_on_death", "callback", "is_coroutine")
 
     def __init__(
         self, context: QObject, callback: Callable[..., Any], on_death: Callable[[ContextBound], None]
     ) -> None:
-        self.callback: Callable[..., Any] | None = callback
+        if not shiboken6.isValid(context):  # connecting it to anything can crash
+            raise RuntimeError("the context object is destroyed; give one that lives")
+        self.is_coroutine = is_coroutine_function(callback)
+        self.callback: Callable[..., Any] | None = without_owner(callback, context)
         self._on_death = WeakMethod(on_death)
         when_destroyed(context, self.die)
 

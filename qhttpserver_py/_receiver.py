@@ -36,7 +36,8 @@ class Receiver:
 
     def __init__(self, context: QObject) -> None:
         self._reference = weakref.ref(context)
-        self._address: int = shiboken6.getCppPointer(context)[0]
+        # Asking a destroyed one for its address can crash.
+        self._address: int = shiboken6.getCppPointer(context)[0] if shiboken6.isValid(context) else 0
         self._watch: _Watch | None = None
 
     def watch(self, tell: Callable[[], object]) -> None:
