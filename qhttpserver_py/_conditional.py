@@ -7,13 +7,28 @@ checks is the one of RFC 9110 13.2.2 and lives in ``decide``, nowhere else.
 from __future__ import annotations
 
 import re
+from calendar import timegm
 from collections.abc import Sequence
-from email.utils import formatdate, mktime_tz, parsedate_tz
+from datetime import date
+from email.utils import formatdate
 from functools import lru_cache
+from time import gmtime
 from typing import NamedTuple
 
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _RANGE_SPEC = re.compile(r"(\d*)-(\d*)", re.ASCII)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
+_TIME = r"(?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d):(?P<second>[0-5]\d|60)"
+# IMF-fixdate, and the two that went before it: RFC 850's and that of C's asctime() (RFC 9110 5.6.7).
+_DATES = tuple(
+    re.compile(pattern, re.ASCII)
+    for pattern in (
+        rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (?P<day>\d\d) {_MONTH} (?P<year>\d{{4}}) {_TIME} GMT",
+        rf"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?P<day>\d\d)-{_MONTH}-(?P<year>\d\d) {_TIME} GMT",
+        rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) {_MONTH} (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",
+    )
+)
 _MAX_DIGITS = 18  # more than any file has; int() on hostile lengths would raise
 
 
@@ -47,13 +62,24 @@ def http_date(seconds: int) -> str:
 
 def parse_date(text: str) -> int | None:
     """Return an HTTP date of any of the three formats as seconds since the epoch, None if it is none."""
-    if len(text) > 64:
+    match = next(filter(None, (form.fullmatch(text) for form in _DATES)), None)
+    if match is None:
         return None
+    month = _MONTHS.index(match["month"]) + 1
     try:
-        parts = parsedate_tz(text)
-        return None if parts is None else int(mktime_tz(parts))
-    except (ValueError, OverflowError, IndexError, TypeError):
+        day = date(_year(match["year"]), month, int(match["day"]))
+    except ValueError:
         return None
+    return timegm((day.year, day.month, day.day, int(match["hour"]), int(match["minute"]), int(match["second"])))
+
+
+def _year(digits: str) -> int:
+    """Return the year of *digits*; two of them mean none that is more than 50 years ahead."""
+    if len(digits) == 4:
+        return int(digits)
+    now = gmtime().tm_year
+    year = now + (int(digits) - now) % 100
+    return year - 100 if year > now + 50 else year
 
 
 def decide(method: str, headers: Sequence[tuple[bytes, bytes]], target: Representation) -> Decision:

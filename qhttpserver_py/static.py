@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from time import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QUrl
@@ -188,7 +189,8 @@ class StaticFiles:
     def _fields(self, representation: Representation) -> list[tuple[str, str]]:
         fields = [
             ("etag", representation.etag),
-            ("last-modified", http_date(representation.modified)),
+            # Never behind the Date of the reply (RFC 9110 8.8.2.1).
+            ("last-modified", http_date(min(representation.modified, int(time())))),
             ("accept-ranges", "bytes"),
             # The type is told by the name; a browser that guesses from the data could run an upload.
             ("x-content-type-options", "nosniff"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import gmtime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,6 +93,10 @@ def test_range_of_an_empty_file(text: str, expected: Decision) -> None:
         ([("if-modified-since", "Sun Nov  6 08:49:37 1994")], FRESH),
         ([("if-modified-since", BEFORE)], OK),
         ([("if-modified-since", "yesterday")], OK),
+        # More than one date is none (13.1.3, 13.1.4)
+        ([("if-modified-since", f"{DATE}, {DATE}")], OK),
+        ([("if-modified-since", DATE), ("if-modified-since", DATE)], OK),
+        ([("if-unmodified-since", f"{BEFORE}, {BEFORE}")], OK),
         ([("if-modified-since", "")], OK),
         ([("if-modified-since", "x" * 9999)], OK),
         ([("if-modified-since", "Fri, 31 Dec 9999999999 23:59:59 GMT")], OK),
@@ -130,6 +136,49 @@ def test_if_range(value: str, expected: Decision) -> None:
 def test_dates_round_trip() -> None:
     assert http_date(WHEN) == DATE
     assert parse_date(DATE) == WHEN
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Sunday, 06-Nov-94 08:49:37 GMT", WHEN),
+        ("Sun Nov  6 08:49:37 1994", WHEN),
+        ("Sun, 16 Nov 1994 08:49:60 GMT", WHEN + 864023),  # a leap second
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("Wed, 31 Dec 1969 23:59:59 GMT", -1),
+        ("Thu, 29 Feb 2096 00:00:00 GMT", 3981312000),
+        # Not of the three formats, or no day of the calendar (5.6.7)
+        ("Sun, 06 Nov 1994 08:49:37", None),
+        ("Sun, 06 Nov 1994 08:49:37 +0000", None),
+        ("Sun, 06 Nov 1994 08:49:37 UTC", None),
+        ("Sun, 06 Nov 1994 08:49:37 GMT junk", None),
+        ("sun, 06 nov 1994 08:49:37 gmt", None),
+        ("06 Nov 1994 08:49:37 GMT", None),
+        ("Sun, 6 Nov 1994 08:49:37 GMT", None),
+        ("Sun, 06 Nov 94 08:49:37 GMT", None),
+        ("Sun, 31 Nov 1994 08:49:37 GMT", None),
+        ("Sun, 29 Feb 2095 00:00:00 GMT", None),
+        ("Sun, 00 Nov 1994 08:49:37 GMT", None),
+        ("Sun, 06 Nov 0000 08:49:37 GMT", None),
+        ("Sun, 06 Nov 1994 24:00:00 GMT", None),
+        ("Sun, 06 Nov 1994 08:60:00 GMT", None),
+        ("Sun, 06 Nov 1994 08:49:61 GMT", None),
+        ("Sun, \u0660\u0666 Nov 1994 08:49:37 GMT", None),
+        ("Sun Nov 6 08:49:37 1994", None),
+        ("784111777", None),
+        ("", None),
+    ],
+)
+def test_dates_of_three_formats(text: str, expected: int | None) -> None:
+    assert parse_date(text) == expected
+
+
+@pytest.mark.parametrize(("years", "expected"), [(-60, 40), (-1, -1), (0, 0), (49, 49), (51, -49), (99, -1)])
+def test_a_year_of_two_digits_is_never_more_than_fifty_ahead(years: int, expected: int) -> None:
+    this = gmtime().tm_year
+    seconds = parse_date(f"Sunday, 06-Nov-{(this + years) % 100:02} 08:49:37 GMT")
+    assert seconds is not None
+    assert gmtime(seconds).tm_year == this + expected
 
 
 def test_field_joins_values_in_order() -> None:

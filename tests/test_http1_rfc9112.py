@@ -252,6 +252,10 @@ ACCEPTED: list[tuple[str, bytes, tuple[str, bytes, int, bytes]]] = [
     ("9112-3.2.2 absolute-form without path", req("GET http://i HTTP/1.1"), ("GET", b"http://i", 11, b"")),
     ("9112-3.2.3 CONNECT", req("CONNECT i:443 HTTP/1.1"), ("CONNECT", b"i:443", 11, b"")),
     ("9112-3.2.4 OPTIONS *", req("OPTIONS * HTTP/1.1"), ("OPTIONS", b"*", 11, b"")),
+    ("9110-4.2.3 OPTIONS of a whole server", req("OPTIONS http://i:81 HTTP/1.1"), ("OPTIONS", b"*", 11, b"")),
+    ("9110-4.2.3 OPTIONS of its root", req("OPTIONS http://i/ HTTP/1.1"), ("OPTIONS", b"http://i/", 11, b"")),
+    ("9112-3.2.4 OPTIONS with a query", req("OPTIONS http://i?q HTTP/1.1"), ("OPTIONS", b"http://i?q", 11, b"")),
+    ("9112-3.2.4 OPTIONS of a path that ends like it", req("OPTIONS http://i/http://i HTTP/1.1"), ("OPTIONS", b"http://i/http://i", 11, b"")),
     ("9112-6.2 length", post("Content-Length: 3", body=b"abc"), ("POST", b"/", 11, b"abc")),
     ("9112-6.2 length in any case, blanks around it", post("cOnTeNt-LeNgTh: \t3 \t", body=b"abc"), ("POST", b"/", 11, b"abc")),
     ("9112-6.2 no length", post("Content-Length: 0"), ("POST", b"/", 11, b"")),
@@ -319,6 +323,7 @@ def test_rfc9112_3_2_valid_hosts(host: str) -> None:
         ("GET ws+x://i?q HTTP/1.1", b"ws+x", b"i"),
         ("CONNECT i:443 HTTP/1.1", b"", b"i:443"),
         ("OPTIONS * HTTP/1.1", b"", b"h"),
+        ("OPTIONS https://i HTTP/1.1", b"https", b"i"),
     ],
 )
 def test_rfc9112_3_2_2_the_target_outweighs_host(line: str, scheme: bytes, authority: bytes) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from time import time
 
 import pytest
 from PySide6.QtCore import QFile
 
+from qhttpserver_py._conditional import http_date, parse_date
 from qhttpserver_py._static_listing import MAX_ENTRIES, Entry, render
 from qhttpserver_py.static import StaticFiles
 
@@ -34,6 +36,16 @@ def test_a_file(files: StaticFiles, site: Path) -> None:
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert reply.headers["etag"].startswith('"') and reply.headers["etag"].endswith('"')
     assert "cache-control" not in reply.headers
+
+
+def test_a_file_from_the_future_was_modified_no_later_than_now(files: StaticFiles, site: Path) -> None:
+    """RFC 9110 8.8.2.1: no Last-Modified behind the Date."""
+    os.utime(site / "a.txt", (4102444800, 4102444800))
+    before = int(time())
+    told = parse_date(ask(files, "/a.txt").headers["last-modified"])
+    assert told is not None
+    assert before <= told <= time()
+    assert ask(files, "/a.txt", if_modified_since=http_date(told)).status == 200  # it may change before that day
 
 
 def test_a_long_file_is_handed_over_as_a_device(files: StaticFiles) -> None:

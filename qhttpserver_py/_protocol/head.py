@@ -238,6 +238,8 @@ def _check_host(message: Message, host: bytes | None) -> None:
         # The target's own authority outweighs the field (RFC 9112 3.2.2).
         message.scheme, authority = request_target.split(message.method, message.target)
         message.authority = authority or message.authority
+        if message.method == "OPTIONS" and message.target.partition(b"://")[2] == authority:
+            message.target = b"*"  # without a path it is about the whole server (RFC 9112 3.2.4)
 
 
 def body_length(version: int, fields: Mapping[bytes, bytes]) -> int:
