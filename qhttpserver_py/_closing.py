@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qhttpserver_py._core import ServerCore
     from qhttpserver_py._exchange import Exchange
     from qhttpserver_py._protocol.engine import Engine
+    from qhttpserver_py._tail import Given
     from qhttpserver_py.qhttpserverrequest import Peer
 
 LINGER = 2.0
@@ -47,6 +48,7 @@ class Closing:
         "_dispatching",
         "_exchanges",
         "_first",
+        "_given",
         "_grave",
         "_held",
         "_queue",
@@ -81,6 +83,7 @@ class Closing:
         self._dispatching = 0  # stream whose handler is on the stack
         self._depth = 0  # slots of the socket that are on the stack
         self._grave: Any = None  # the socket, dead, while such a slot runs
+        self._given: Given | None = None  # what Qt may still keep of replies, where the peer lags behind
         self._held = 0  # why we do not read, as bits
         self._first: bytes | None = b""  # bytes received before the protocol was clear
         now = monotonic()
@@ -126,6 +129,14 @@ class Closing:
             _socket.disconnect(self.socket)
 
     def watch_end(self) -> None:
+        """See ``Sending``."""
+        raise NotImplementedError
+
+    def _keep_tail(self, socket: Any) -> None:
+        """See ``Sending``."""
+        raise NotImplementedError
+
+    def _close_given(self) -> None:
         """See ``Sending``."""
         raise NotImplementedError
 
@@ -178,6 +189,8 @@ class Closing:
         if socket is None:
             return
         self.closing = True
+        if self._given is not None:
+            self._keep_tail(socket)
         if self._queue or self._exchanges:
             self._cancel_all()
         self.core.forget(self)
@@ -191,6 +204,7 @@ class Closing:
         if socket is not None and isValid(socket):
             socket.abort()
             self._bury(socket)
+        self._close_given()
 
     def _bury(self, socket: Any) -> None:
         """Delete *socket*, but not while it emits: Qt goes on with it when our slot returns."""

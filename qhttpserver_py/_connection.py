@@ -291,6 +291,7 @@ class Connection(Sending):
             socket.disconnected.disconnect(self.on_disconnected)
         if self._watches_drain:
             _socket.disconnect_written(socket, self.on_bytes_written)
+        self._close_given()
         self._queue.clear()
         self.core.forget(self)
         return socket

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from qhttpserver_py._closing import Closing
     from qhttpserver_py._connection import Connection
     from qhttpserver_py._protocol.select import Kind
+    from qhttpserver_py._tail import Tail
     from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
     from qhttpserver_py.qhttpserverconfiguration import QHttpServerConfiguration
 
@@ -53,6 +54,7 @@ class ServerCore:
         self.limits = Limits()
         self.admission = Admission()
         self.connections: set[Closing] = set()
+        self.refusing = 0  # of these were refused, and are told why
         self._restricted = False  # whether any request may have to be refused for whom it comes from
         self._banned: set[Closing] = set()  # connections that the lists would not let in any more
         self.traces = False  # whether each request is logged; asked of the categories now and then
@@ -72,6 +74,7 @@ class ServerCore:
         self.post: Callable[[Callable[[], Any]], None] = self._mailbox.post
         self._ident = threading.get_ident()
         self._idle_hooks: list[Callable[[], object]] = []
+        self.tails: set[Tail] = set()  # replies to peers that closed their half, still to be written
         self._dying: list[Any] = []
         self._dead = 0  # how many of these died before the last sweep
         when_destroyed(server, self.shut_down)
@@ -101,6 +104,8 @@ class ServerCore:
         """Count a new connection in and watch its deadlines."""
         if connection.counted:
             self.admission.enter(connection.host)
+        else:
+            self.refusing += 1
         if not self.connections:
             self._look_at_log()
             _live.add(self)
@@ -117,6 +122,8 @@ class ServerCore:
         self._banned.discard(connection)
         if connection.counted:
             self.admission.leave(connection.host)
+        else:
+            self.refusing -= 1
         if not self.connections:
             _live.discard(self)
             if self._timer is not None:
@@ -132,6 +139,12 @@ class ServerCore:
         if server is not None and server._pending is not None:
             server._pending.drop_closed()
         return self.admission.crowded(host)
+
+    def _drop(self, connections: tuple[Closing, ...], tails: tuple[Tail, ...]) -> None:
+        for connection in connections:
+            connection.drop()
+        for tail in tails:
+            tail.stop()
 
     def keep_while_dying(self, socket: Any) -> None:
         """Hold the wrapper of a dead *socket* until Qt has deleted it: over the next sweep, or soon if none comes."""
@@ -170,11 +183,11 @@ class ServerCore:
         """Close every connection when its replies in flight are done, or after *timeout* ms."""
         for connection in tuple(self.connections):
             connection.close()
-        left = tuple(self.connections)
-        if timeout > 0 and left and self._timer is not None:
-            QTimer.singleShot(timeout, self._timer, lambda: _drop(left))
+        left, tails = tuple(self.connections), tuple(self.tails)
+        if timeout > 0 and (left or tails) and self._timer is not None:
+            QTimer.singleShot(timeout, self._timer, lambda: self._drop(left, tails))
         else:
-            _drop(left)
+            self._drop(left, tails)
         self._closed()
 
     def shut_down(self) -> None:
@@ -184,6 +197,8 @@ class ServerCore:
         for connection in tuple(self.connections):
             connection.lose_socket()
         self.connections.clear()
+        for tail in tuple(self.tails):
+            tail.stop()
         _live.discard(self)
         self._tell_idle()
         self._closed()
@@ -323,8 +338,3 @@ class ServerCore:
         where = f"{label}: " if label else ""
         _log.warning(_log.SERVER, f"{where}{type(error).__name__}: {error}")
         sys.excepthook(type(error), error, error.__traceback__)
-
-
-def _drop(connections: tuple[Closing, ...]) -> None:
-    for connection in connections:
-        connection.drop()

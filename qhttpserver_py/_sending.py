@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 from time import monotonic
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from qhttpserver_py import _socket
+from qhttpserver_py._closing import GRACE
 from qhttpserver_py._incoming import Incoming
+from qhttpserver_py._tail import Given, Tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,7 +121,9 @@ class Sending(Incoming):
         self._behind = True
         for piece in pieces:
             if sent < len(piece):
-                self.socket.write(piece[sent:])
+                rest = piece[sent:]
+                self.socket.write(rest)
+                self._remember(rest)
             sent = max(0, sent - len(piece))
 
     def _put_in_qt(self, data: bytes) -> None:
@@ -130,9 +134,43 @@ class Sending(Incoming):
         # At once: on a peer's half-close Qt drops what it still buffers, and the way through
         # the write notifier costs as much as this system call.
         self.socket.flush()
+        self._remember(data)
+
+    def _remember(self, data: bytes) -> None:
+        """Keep *data* while Qt keeps it, which drops it where the peer closes its half."""
+        socket = self.socket
+        if self._descriptor is None or socket is None or self.engine.interleaves:
+            return
+        waiting = int(socket.bytesToWrite())
+        if self._given is None:
+            if not waiting:
+                return
+            try:
+                self._given = Given(self._descriptor())
+            except OSError:  # no descriptor is left: then it is lost
+                return
+            self.watch_end()
+        self._given.add(data, waiting)
+
+    def _close_given(self) -> None:
+        given, self._given = self._given, None
+        if given is not None:
+            given.close()
+
+    def _keep_tail(self, socket: Any) -> None:
+        given, self._given = self._given, None
+        if given is None:
+            return
+        waiting, core = int(socket.bytesToWrite()), self.core
+        if waiting and _socket.peer_closed(socket) and not (self._busy or self._exchanges or self.doomed):
+            core.tails.add(Tail(given.file, given.last(waiting), GRACE, core.nursery, core.tails.discard))
+        else:
+            given.close()
 
     def _is_behind(self) -> bool:
         self._behind = not Sending._qt_wrote or self.socket.bytesToWrite() > 0
+        if self._given is not None and not self._behind:
+            self._close_given()
         return self._behind
 
     def flush_unless_dispatching(self, stream_id: int) -> None:

@@ -9,13 +9,15 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from PySide6.QtNetwork import QLocalSocket, QSslSocket, QTcpServer, QTcpSocket
+from PySide6.QtNetwork import QAbstractSocket, QLocalSocket, QSslSocket, QTcpServer, QTcpSocket
 
 if sys.platform != "win32":
     from fcntl import ioctl
     from termios import TIOCOUTQ
 
 AnySocket = QTcpSocket | QLocalSocket  # a QSslSocket is a QTcpSocket
+
+_ENDS = (QAbstractSocket.SocketError.RemoteHostClosedError, QLocalSocket.LocalSocketError.PeerClosedError)
 
 UNSENT_BYTES = 2097152
 """What the system holds for a peer that takes nothing, beyond what the peer's window asked for: with few connections,
@@ -38,6 +40,11 @@ def descriptor_of(socket: AnySocket) -> Callable[[], int] | None:
     if os.name == "posix" and type(socket) in (QTcpSocket, QLocalSocket):
         return socket.socketDescriptor
     return None
+
+
+def peer_closed(socket: AnySocket) -> bool:
+    """Whether *socket* was closed because its peer sends no more."""
+    return socket.error() in _ENDS
 
 
 def send_at_once(server: QTcpServer) -> bool:
@@ -79,10 +86,15 @@ def bytes_to_write(socket: AnySocket) -> int:
 
 def unacknowledged(socket: AnySocket) -> int:
     """Return how many bytes the system still holds for the peer; 0 where it does not tell."""
+    return held_by_system(int(socket.socketDescriptor()))
+
+
+def held_by_system(descriptor: int) -> int:
+    """Return the same for a descriptor."""
     held = bytes(4)
     if sys.platform != "win32":
-        with suppress(OSError, ValueError):  # the descriptor is gone
-            held = ioctl(int(socket.socketDescriptor()), TIOCOUTQ, held)
+        with suppress(OSError, ValueError):  # it is gone
+            held = ioctl(descriptor, TIOCOUTQ, held)
     return int.from_bytes(held, sys.byteorder)
 
 

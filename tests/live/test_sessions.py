@@ -172,17 +172,13 @@ def test_curl_uploads_a_form(site: Site, version: str) -> None:
     assert json.loads(output)["size"] > len(LARGE)
 
 
-# Not strict: how much the system takes at once of a local socket, and so what is left to drop, is its own affair.
-DROPPED = pytest.mark.xfail(reason="Qt drops what it still buffers when its peer half-closes", strict=False)
-
-
 @pytest.mark.parametrize(
     ("transport", "path", "size"),
     [
         ("tcp", "/hello", 13),
         ("tcp", "/large", len(LARGE)),
         ("local", "/hello", 13),
-        pytest.param("local", "/large", len(LARGE), marks=DROPPED),
+        ("local", "/large", len(LARGE)),
     ],
 )
 def test_half_closed_client_is_answered(site: Site, transport: str, path: str, size: int) -> None:
