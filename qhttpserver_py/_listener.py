@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _LOOPBACK = "127.0.0.1"
 
+MAXIMUM_REFUSED = 64
+"""Refused connections that are held until their peers have read why; more are closed without a word."""
+
 REST_MS = 250
 """Milliseconds between attempts to accept when the process has run out of descriptors."""
 
@@ -104,12 +107,17 @@ class Listener:
             status, detail = 403, "address not allowed"
         elif core.crowded(host):
             status, detail = 429, "too many connections"
+        if status:
+            _log.info(_log.SECURITY, f"{status}: {detail}: {listed_as}")
+            if core.refusing >= MAXIMUM_REFUSED:
+                socket.abort()
+                socket.deleteLater()
+                return
         socket.setParent(core.nursery)
         connection = Connection(core, socket, host, peer)
         connection.counted = not status
         core.adopt(connection)
         if status:
-            _log.info(_log.SECURITY, f"{status}: {detail}: {listed_as}")
             connection.refuse(core.make_engine(kind or "http1"), Refusal(1, status, detail))
         else:
             connection.start(core.make_engine(kind) if kind is not None else None)

@@ -13,9 +13,11 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+from PySide6.QtNetwork import QHostAddress
 
 from qhttpserver_py import QHttpServer, QHttpServerConfiguration
 from qhttpserver_py._closing import LINGER
+from qhttpserver_py._listener import MAXIMUM_REFUSED
 from qhttpserver_py._protocol.chunked import MAX_EXTENSIONS, MAX_LINE
 from qhttpserver_py._protocol.head import MAX_BLANK_LINES
 from qhttpserver_py._pump import HIGH_WATER
@@ -35,6 +37,7 @@ REACHED = {
     "body": "test_bounds.test_bodies",
     "connections, WebSockets included": "test_websocket_limits.test_until_they_are_gone",
     "connections of one address, WebSockets included": "test_websocket_limits.test_until_they_are_gone",
+    "refused connections held to tell why": "test_bounds_table.test_refused_connections",
     "requests a second of one address": "test_bounds.test_rate",
     "addresses": "test_qabstracthttpserver.test_address_lists_are_asked_at_accept",
     "time to complete a head": "test_bounds.test_a_head_that_trickles_is_answered_408",
@@ -110,6 +113,38 @@ def test_framing_without_content(fits: bytes, exceeds: bytes) -> None:
         assert client.reply().status == status
         client.close()
     assert ask(port, "/").body == b"home"
+
+
+@pytest.mark.parametrize("why", ["crowded", "denied"])
+def test_refused_connections(why: str) -> None:
+    """Each is held for a while, so that its peer can read why; a flood of them is not to take every descriptor."""
+    server, port = served()
+    configuration = QHttpServerConfiguration()
+    if why == "crowded":
+        configuration.setMaximumConnections(1)
+    else:
+        configuration.setBlacklist([QHostAddress.parseSubnet("127.0.0.0/8")])
+    server.setConfiguration(configuration)
+    peers: list[socket.socket] = []
+    most = 0
+    for _ in range(4):
+        for _ in range(MAXIMUM_REFUSED // 2):
+            peers.append(silent(port, b""))
+        settle()
+        most = max(most, len(server._core.connections))
+    assert MAXIMUM_REFUSED <= most <= MAXIMUM_REFUSED + 1
+    told = [_received(peer).startswith(b"HTTP/1.1 4") for peer in peers]
+    assert sum(told) == MAXIMUM_REFUSED
+    for peer in peers:
+        peer.close()
+    wait_until(lambda: not server._core.connections)
+    assert RawClient(port).reply().status == 403 if why == "denied" else ask(port, "/").body == b"home"
+
+
+def _received(peer: socket.socket) -> bytes:
+    with suppress(OSError):
+        return peer.recv(100)
+    return b""
 
 
 def silent(port: int, request: bytes) -> socket.socket:
