@@ -11,6 +11,8 @@ import os
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from shiboken6 import isValid
+
 from qhttpserver_py import _socket
 from qhttpserver_py._closing import GRACE
 from qhttpserver_py._incoming import Incoming
@@ -161,7 +163,8 @@ class Sending(Incoming):
         given, self._given = self._given, None
         if given is None:
             return
-        waiting, core = int(socket.bytesToWrite()), self.core
+        core = self.core
+        waiting = int(socket.bytesToWrite()) if isValid(socket) else 0  # Qt deletes it when the program ends
         if waiting and _socket.peer_closed(socket) and not (self._busy or self._exchanges or self.doomed):
             core.tails.add(Tail(given.file, given.last(waiting), GRACE, core.nursery, core.tails.discard))
         else:
