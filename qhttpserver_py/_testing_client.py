@@ -295,7 +295,7 @@ def server_url(server: QAbstractHttpServer) -> str:
             host = listening.serverAddress().toString()
             host = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
             return f"{scheme}://{f'[{host}]' if ':' in host else host}:{listening.serverPort()}/"
-    raise ValueError("the server is not bound to a listening QTcpServer")
+    raise ValueError("bind a listening QTcpServer to the server first, or use InMemoryClient, which needs none")
 
 
 def target_url(base: QUrl, url: str | QUrl, params: Mapping[str, Any] | None) -> QUrl:

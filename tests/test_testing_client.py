@@ -152,7 +152,7 @@ def test_endless_redirects(qhttpserver):
 
 
 def test_an_unbound_server_has_no_url(server):
-    with pytest.raises(ValueError, match="not bound"):
+    with pytest.raises(ValueError, match="bind a listening QTcpServer"):
         Client(server)
 
 

@@ -103,6 +103,11 @@ def missing(request: QHttpServerRequest, responder: QHttpServerResponder) -> Non
     responder.sendResponse(QHttpServerResponse(StatusCode.NotFound))
 
 
+@server.addBeforeRequestHandler(context)
+def before(request: QHttpServerRequest) -> int | None:
+    return None if request.value("x") else 401
+
+
 server.addAfterRequestHandler(context, after)
 server.setMissingHandler(context, missing)
 server.addBeforeRequestHandler(context, lambda request: None if request.value("x") else 401)

@@ -33,6 +33,8 @@ server.close("now")  # error: no number
 server.setMissingHandler("x", lambda: 404)  # error: no context
 server.addAfterRequestHandler(lambda request, response: None)  # error: no context
 server.addAfterRequestHandler(context, 7)  # error: cannot be called
+server.addBeforeRequestHandler(lambda request: None)  # error: no context
+server.addBeforeRequestHandler(context, 7)  # error: cannot be called
 
 
 @server.route("/user/<arg>")
