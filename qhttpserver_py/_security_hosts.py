@@ -83,11 +83,12 @@ class AllowedHosts:
         return self._local and _same_address(host, local_address())
 
     def _listed(self, host: str, port: str) -> bool:
-        if (host, "") in self._exact or (host, port) in self._exact:
+        ports = ("", port) if port else ("", "80", "443")  # browsers leave the scheme's own out
+        if any((host, one) in self._exact for one in ports):
             return True
         labels = host.split(".")
-        parents = [".".join(labels[i:]) for i in range(1, len(labels))]
-        return any((parent, "") in self._below or (parent, port) in self._below for parent in parents)
+        parents = [".".join(labels[i:]) for i in range(1, len(labels))] if all(labels) else []
+        return any((parent, one) in self._below for parent in parents for one in ports)
 
 
 def _canonical(host: str) -> str:

@@ -14,7 +14,7 @@ from qhttpserver_py._security_hosts import AllowedHosts
 from qhttpserver_py._security_origins import AllowedOrigins
 from qhttpserver_py.testing import InMemoryClient
 
-from .h2frames import GET, HEADERS, PREFACE, headers, parse, settings
+from .h2frames import GET, HEADERS, PREFACE, RST_STREAM, headers, parse, settings
 from .rawclient import RawClient, ask, bound, logged, reported, spin
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -86,10 +86,29 @@ def status(server: QHttpServer, method: str, path: str, **headers: str) -> int:
         ("localhost@evil.example", False),
         ("localhost evil.example", False),
         ("box.lan:80:80", False),
+        ("LOCALHOST.:8080", True),
+        ("localhost..", False),
+        ("localhost:", False),
+        ("localhost:0x50", False),
+        ("[0:0:0:0:0:0:0:1]", True),
+        ("[::FFFF:7F00:1]", True),
+        ("[::1%25lo]", False),
+        ("[::1", False),
+        ("::1", False),
+        ("BOX.LAN.", True),
+        ("a.WILD.lan.:8080", True),
+        (".wild.lan", False),
+        ("web.lan", True),  # browsers leave the scheme's own port out
+        ("web.lan:80", True),
+        ("web.lan:443", False),
+        ("[2001:DB8::1]:8080", True),
+        ("[2001:db8:0:0::1]:8080", True),
+        ("[2001:db8::1]", False),
+        ("[2001:db8::2]:8080", False),
     ],
 )
 def test_hosts(host: str, allowed: bool) -> None:
-    hosts = AllowedHosts(["box.lan", "port.lan:8080", "*.wild.lan"], local=True)
+    hosts = AllowedHosts(["box.lan", "port.lan:8080", "*.wild.lan", "Web.lan:80", "[2001:db8::1]:8080"], local=True)
     for _ in range(2):  # the second time from memory
         assert hosts.allows(host.encode(), lambda: "192.0.2.7") is allowed
 
@@ -121,6 +140,27 @@ def test_rebinding_on_a_real_connection_leaves_it_usable(server: QHttpServer) ->
     assert client.reply().body == b"home"
 
 
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (b"GET http://localhost/ HTTP/1.1\r\nHost: evil.example\r\n\r\n", 200),  # RFC 9112 3.2.2: Host is ignored
+        (b"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 421),
+        (b"GET http://EVIL.example./ HTTP/1.0\r\n\r\n", 421),
+        (b"GET HTTP://LOCALHOST.:80/ HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+        (b"GET http://[::1]:80/ HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+        (b"OPTIONS * HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
+        (b"CONNECT evil.example:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 421),
+        (b"GET / HTTP/1.0\r\n\r\n", 421),
+        (b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n", 200),
+    ],
+)
+def test_the_authority_that_counts_is_checked(server: QHttpServer, request_: bytes, expected: int) -> None:
+    security.allow_hosts(server)
+    client = RawClient(bound(server))
+    client.send(request_)
+    assert client.reply().status == expected
+
+
 def test_a_log_line_cannot_be_forged(server: QHttpServer) -> None:
     security.allow_hosts(server)
     with logged() as lines:
@@ -148,6 +188,13 @@ def test_loopback_alone_may_be_left_out(server: QHttpServer) -> None:
         ({"origin": "null", "sec_fetch_site": "same-origin"}, 200),
         ({"sec_fetch_site": "same-origin"}, 200),
         ({"sec_fetch_site": "none"}, 200),
+        ({"origin": "http://localhost."}, 200),
+        ({"origin": "http://localhost:080"}, 403),
+        ({"origin": "http://localhost:"}, 403),
+        ({"origin": "http://localhost/"}, 403),
+        ({"origin": "file://"}, 403),
+        ({"origin": "null", "sec_fetch_site": "same-origin, same-origin"}, 403),
+        ({"sec_fetch_site": ""}, 403),
         ({"origin": "null"}, 403),
         ({"origin": "null", "sec_fetch_site": "cross-site"}, 403),
         ({"origin": ""}, 403),
@@ -492,6 +539,31 @@ def test_protections_act_in_one_order_before_the_applications(server: QHttpServe
     assert status(server, "GET", "/", host="evil.example") == 421
     assert status(server, "GET", "/", host="localhost") == 401
     assert not seen
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ([(b":authority", b"LOCALHOST.:8080")], "200"),
+        ([(b":authority", b"[::1]:8080")], "200"),
+        ([(b":authority", b"evil.example")], "421"),
+        ([(b"host", b"localhost")], "200"),
+        ([(b"host", b"evil.example")], "421"),
+        ([(b":authority", b"localhost"), (b"host", b"localhost")], "200"),
+        ([(b":authority", b"localhost"), (b"host", b"evil.example")], None),
+        ([(b":authority", b"evil.example"), (b"host", b"localhost")], None),
+    ],
+)
+def test_authority_and_host_over_http2(
+    server: QHttpServer, fields: list[tuple[bytes, bytes]], expected: str | None
+) -> None:
+    security.allow_hosts(server)
+    client = RawClient(bound(server))
+    client.send(PREFACE + settings() + headers(1, [*GET[:3], *fields]))
+    kinds = (HEADERS, RST_STREAM)
+    assert spin(lambda: any(one.kind in kinds for one in parse(client.received)))
+    reply = next(one for one in parse(client.received) if one.kind in kinds)
+    assert (dict(Decoder().decode(reply.payload))[":status"] if reply.kind == HEADERS else None) == expected
 
 
 def test_over_http2(server: QHttpServer) -> None:
