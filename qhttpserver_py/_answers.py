@@ -163,33 +163,37 @@ class Answers:
             self._finish(exchange, request, result)
 
     def _watch(self, exchange: Exchange, result: object, done: Any) -> bool:
-        """Call *done* with the outcome of something awaitable; return False where it is no such thing."""
-        from ._awaitables import CANCELLED, watch  # loaded by the first result that comes late
+        return follow(self._core, exchange, result, done)
 
-        def settled(value: object, error: BaseException | None) -> None:
-            try:
-                if error is None:
-                    done(value)
-                else:
-                    if isinstance(error, CANCELLED):
-                        _log.warning(_log.SERVER, f"{exchange.label}: its future was cancelled; answering 500")
-                    elif isinstance(error, Exception) and not _is_known(error):
-                        self._core.report(error, exchange.label)
-                    exchange.fail()
-            finally:
-                exchange.waited()
 
-        exchange.wait()
-        cancel = None
+def follow(core: ServerCore, exchange: Exchange, result: object, done: Any) -> bool:
+    """Call *done* with the outcome of something awaitable; return False where it is no such thing."""
+    from ._awaitables import CANCELLED, watch  # loaded by the first result that comes late
+
+    def settled(value: object, error: BaseException | None) -> None:
         try:
-            cancel = watch(result, settled, self._core.post)
+            if error is None:
+                done(value)
+            else:
+                if isinstance(error, CANCELLED):
+                    _log.warning(_log.SERVER, f"{exchange.label}: its future was cancelled; answering 500")
+                elif isinstance(error, Exception) and not _is_known(error):
+                    core.report(error, exchange.label)
+                exchange.fail()
         finally:
-            if cancel is None:
-                exchange.waited()
+            exchange.waited()
+
+    exchange.wait()
+    cancel = None
+    try:
+        cancel = watch(result, settled, core.post)
+    finally:
         if cancel is None:
-            return False
-        exchange.when_canceled(cancel)
-        return True
+            exchange.waited()
+    if cancel is None:
+        return False
+    exchange.when_canceled(cancel)
+    return True
 
 
 def _is_known(error: Exception) -> bool:

@@ -24,6 +24,10 @@ _DEFAULTS: dict[QMetaType.Type, str] = {
 }
 
 
+NO_VALUE = (ValueError, ArithmeticError)
+"""What a conversion raises for text that is no such value; decimal's and fractions' errors are arithmetic ones."""
+
+
 class UnknownTypeError(Exception):
     """No converter for a type; the text is the type's name."""
 
@@ -37,7 +41,7 @@ class Converter:
         self.name = name
         self.regexp = regexp
         self.convert = convert
-        """Raises ValueError for text that is no such value; None leaves the text as it is."""
+        """Raises one of NO_VALUE for text that is no such value; None leaves the text as it is."""
         self.pure = pure
 
     def __call__(self, text: str) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from PySide6.QtCore import QObject
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .qhttpserverresponder import QHttpServerResponder
 
 BeforeHandler = Callable[[QHttpServerRequest], Any]
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Policy(Protocol):
@@ -51,7 +52,12 @@ class Guards:
         def _watch(self, exchange: Exchange, result: object, done: Any) -> bool: ...
         def _serve(self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder) -> None: ...
 
-    def addBeforeRequestHandler(self, context: QObject, callback: BeforeHandler | None = None, /) -> Any:
+    @overload
+    def addBeforeRequestHandler(self, context: QObject, callback: BeforeHandler, /) -> None: ...
+    @overload
+    def addBeforeRequestHandler(self, context: QObject, /) -> Callable[[Function], Function]: ...
+
+    def addBeforeRequestHandler(self, context: QObject, callback: Any = ..., /) -> Any:
         """Call ``callback(request)`` before anything else sees a request, until *context* dies.
 
         None lets the request go on; any other result a handler may return answers it instead, and
@@ -76,7 +82,7 @@ class Guards:
             self._general = True
             return function
 
-        return add if callback is None else add(callback) and None
+        return add if callback is ... else add(callback) and None
 
     def _set_policy(self, policy: Policy) -> None:
         self._policy = policy

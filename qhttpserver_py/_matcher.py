@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QRegularExpression, QRegularExpressionMatch
 
-from ._converters import Converter, ConverterTable, UnknownTypeError
+from ._converters import NO_VALUE, Converter, ConverterTable, UnknownTypeError
 from ._pattern import PathExpression, group_name, placeholders
 
 
@@ -77,7 +77,7 @@ class PathMatcher:
         return [match.captured(position + 1) for position in range(len(self.converters))]
 
     def captures(self, match: QRegularExpressionMatch) -> tuple[object, ...]:
-        """Return the converted captures of *match*. Raises ValueError for text that cannot be converted."""
+        """Return the converted captures of *match*. Raises one of NO_VALUE for text that cannot be converted."""
         texts = self.captured(match)
         return tuple(converter(text) for converter, text in zip(self.converters, texts, strict=True))
 
@@ -115,7 +115,7 @@ def _convert_one(convert: Callable[[str], object] | None, group: int) -> Callabl
     def one(match: Any) -> tuple[object, ...] | None:
         try:
             return (convert(match[group]),)
-        except ValueError:
+        except NO_VALUE:
             return None
         except Exception as error:  # noqa: BLE001 - user code, and nobody's parser or look-up may see it fail
             return FailedCaptures(error)
@@ -127,7 +127,7 @@ def _convert_all(steps: Sequence[Step]) -> Callable[[Any], tuple[object, ...] | 
     def several(match: Any) -> tuple[object, ...] | None:
         try:
             return tuple([match[group] if convert is None else convert(match[group]) for convert, group in steps])
-        except ValueError:
+        except NO_VALUE:
             return None
         except Exception as error:  # noqa: BLE001 - as above
             return FailedCaptures(error)

@@ -47,14 +47,14 @@ class Verifiers:
         _listeners: dict[int, Listener]
 
         def _check_thread(self, name: str) -> None: ...
-        def missingHandler(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> None: ...
+        def _miss(self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder) -> None: ...
 
     @overload
     def addWebSocketUpgradeVerifier(self, context: QObject, func: Callable[..., Any], /) -> None: ...
     @overload
     def addWebSocketUpgradeVerifier(self, context: QObject, /) -> Callable[[Function], Function]: ...
 
-    def addWebSocketUpgradeVerifier(self, context: QObject, func: Callable[..., Any] | None = None, /) -> Any:
+    def addWebSocketUpgradeVerifier(self, context: QObject, func: Any = ..., /) -> Any:
         """Ask ``func(request)`` about each WebSocket handshake, after those added before, until *context* dies.
 
         It returns a ``QHttpServerWebSocketUpgradeResponse``, or (not in Qt) a future or coroutine of
@@ -78,7 +78,7 @@ class Verifiers:
             self._verifiers = [*self._verifiers, ContextBound(context, function, self._drop_verifier)]
             return function
 
-        if func is None:
+        if func is ...:
             return add
         add(func)
         return None
@@ -231,11 +231,7 @@ class Verifiers:
         if exchange.connection is None:
             return
         stay_http(exchange.connection)
-        try:
-            self.missingHandler(request, responder)
-        except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
-            self._core.report(error)
-            exchange.fail()
+        self._miss(exchange, request, responder)
 
     def _refuse_upgrade(self, exchange: Exchange, status: int, text: bytes) -> None:
         """Answer and close; the text is the reason phrase too, where clients of the original look for it."""

@@ -11,6 +11,7 @@ from PySide6.QtNetwork import QHttp2Configuration, QLocalServer, QTcpServer
 from shiboken6 import isValid
 
 from . import _log
+from ._answers import follow
 from ._core import HeadVerdict, ServerCore
 from ._lifetime import Lifetime
 from ._listener import Listener
@@ -45,8 +46,8 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         super().__init_subclass__(**options)
         adopt_overrides(cls)
 
-    def __init__(self, parent: QObject | None = None) -> None:
-        """Create a server, child of *parent*.
+    def __init__(self, parent: QObject | None = None, **properties: Any) -> None:
+        """Create a server, child of *parent*; Qt properties and slots for signals may be given by name.
 
         Raises:
             NotImplementedError: for the bare class.
@@ -58,7 +59,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
                 "Abstract class 'QAbstractHttpServer' cannot be instantiated: "
                 "subclass it and override handleRequest() and missingHandler(), or use QHttpServer"
             )
-        super().__init__(parent)
+        super().__init__(parent, **properties)
         self._configuration = QHttpServerConfiguration()
         self._http2_configuration = QHttp2Configuration()
         self._listeners: dict[int, Listener] = {}
@@ -187,6 +188,8 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         Qt: QAbstractHttpServer::setConfiguration.
         """
         self._check_thread("setConfiguration")
+        if not isinstance(config, QHttpServerConfiguration):
+            raise TypeError(f"setConfiguration() takes a QHttpServerConfiguration, not {type(config).__name__}")
         self._configuration = QHttpServerConfiguration(config)
         self._core.configure(self._configuration)
 
@@ -239,12 +242,16 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
     def handleRequest(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> bool:
         """Answer *request* through *responder* and return True; False hands both to ``missingHandler``.
 
+        An override may be a coroutine (not in Qt).
+
         Qt: QAbstractHttpServer::handleRequest.
         """
         raise NotImplementedError(f"{type(self).__name__} must override handleRequest()")
 
     def missingHandler(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> None:
         """Answer a *request* that ``handleRequest`` did not, or a refused WebSocket upgrade.
+
+        An override may be a coroutine (not in Qt).
 
         Qt: QAbstractHttpServer::missingHandler.
         """
@@ -266,12 +273,30 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         if exchange.message.websocket:
             self._upgrade(exchange, request, responder)
             return
+
+        def handled(outcome: object) -> None:
+            if not outcome and not exchange.state:
+                self._miss(exchange, request, responder)
+
         try:
-            if not self.handleRequest(request, responder) and not exchange.state:
-                self.missingHandler(request, responder)
+            outcome = self.handleRequest(request, responder)
         except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
             self._core.report(error)
             self._fail(exchange)
+            return
+        if outcome in (True, False, None) or not follow(self._core, exchange, outcome, handled):
+            handled(outcome)
+
+    def _miss(self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
+        """Run the missing handler, which may be a coroutine in a subclass."""
+        try:
+            outcome: object = self.missingHandler(request, responder)  # type: ignore[func-returns-value]
+        except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
+            self._core.report(error)
+            self._fail(exchange)
+            return
+        if outcome is not None:
+            follow(self._core, exchange, outcome, _ignore)
 
     def _prepare(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
         """Before user code sees the request."""
@@ -324,6 +349,10 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
 
     def _check_thread(self, name: str) -> None:
         self._core.check_thread(name)
+
+
+def _ignore(_outcome: object) -> None:
+    """Do nothing: a missing handler answers by its responder."""
 
 
 def _described(server: Any) -> str:

@@ -56,12 +56,12 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
     Qt: QHttpServer.
     """
 
-    def __init__(self, parent: QObject | None = None) -> None:
-        """Create a server, child of *parent*.
+    def __init__(self, parent: QObject | None = None, **properties: Any) -> None:
+        """Create a server, child of *parent*; Qt properties and slots for signals may be given by name.
 
         Qt: QHttpServer::QHttpServer.
         """
-        super().__init__(parent)
+        super().__init__(parent, **properties)
         self._router = QHttpServerRouter(self)
         self._lookup = self._router._lookup
         self._missing: ContextBound | None = None
@@ -169,7 +169,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
     @overload
     def addAfterRequestHandler(self, context: QObject, /) -> Callable[[Handler], Handler]: ...
 
-    def addAfterRequestHandler(self, context: QObject, callback: AfterHandler | None = None, /) -> Any:
+    def addAfterRequestHandler(self, context: QObject, callback: Any = ..., /) -> Any:
         """Call ``callback(request, response)`` for each response that a handler returned, and for the default 404.
 
         It may change the headers, or put another response in place with ``response.swap(other)``.
@@ -189,7 +189,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
             self._after = [*self._after, ContextBound(context, function, self._drop_after)]
             return function
 
-        return add if callback is None else add(callback) and None
+        return add if callback is ... else add(callback) and None
 
     def _drop_after(self, bound: ContextBound) -> None:
         self._after = [kept for kept in self._after if kept is not bound]
@@ -199,7 +199,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
     @overload
     def setMissingHandler(self, context: QObject, /) -> Callable[[Handler], Handler]: ...
 
-    def setMissingHandler(self, context: QObject | None, slot: Callable[..., Any] | None = None, /) -> Any:
+    def setMissingHandler(self, context: QObject | None, slot: Any = ..., /) -> Any:
         """Have ``slot(request, responder)`` answer requests that no rule matched, until *context* dies.
 
         One handler at a time; a None *context* restores the default one. Without *slot* a decorator.
@@ -221,7 +221,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
             self._missing = ContextBound(context, missing_call(function, context), self._drop_missing)
             return function
 
-        return put if slot is None else put(slot) and None
+        return put if slot is ... else put(slot) and None
 
     def _drop_missing(self, bound: ContextBound) -> None:
         if self._missing is bound:

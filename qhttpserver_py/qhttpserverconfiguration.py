@@ -246,6 +246,9 @@ class QHttpServerConfiguration:
     def __copy__(self) -> QHttpServerConfiguration:
         return QHttpServerConfiguration(self)
 
+    def __deepcopy__(self, _memo: object) -> QHttpServerConfiguration:
+        return QHttpServerConfiguration(self)
+
     def __repr__(self) -> str:
         default = QHttpServerConfiguration()
         settings = {name: getattr(self, name) for name in QHttpServerConfiguration.__slots__}

@@ -271,6 +271,9 @@ class QHttpServerRequest:
     def __copy__(self) -> QHttpServerRequest:
         return QHttpServerRequest(self)
 
+    def __deepcopy__(self, _memo: object) -> QHttpServerRequest:
+        return QHttpServerRequest(self)
+
     def __repr__(self) -> str:
         fields = " | ".join(f"{_quoted(name)}:{_quoted(value)}" for name, value in self._message.headers)
         return (

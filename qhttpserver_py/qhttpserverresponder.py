@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, overload
 
 from PySide6.QtCore import QByteArray, QIODevice, QJsonDocument
 from PySide6.QtNetwork import QHttpHeaders
@@ -154,7 +154,9 @@ class QHttpServerResponder:
         self._exchange.send(response._status, response._headers, response._data)
 
     def _write_document(self, document: QJsonDocument, fields: Any, code: int, args: Sequence[Any]) -> None:
-        headers = [] if fields is None else _fields(fields, args)
+        if fields is not None and not isinstance(fields, QHttpHeaders):
+            raise _misfit(args)
+        headers = [] if fields is None else pairs(fields)
         headers = [field for field in headers if field[0] != b"content-type"]
         self._exchange.send(code, [*headers, _JSON_TYPE], _json.indented(document))
 
@@ -269,8 +271,8 @@ class QHttpServerResponder:
         """
         self._exchange, other._exchange = other._exchange, self._exchange
 
-    def __copy__(self) -> QHttpServerResponder:
-        raise TypeError("a QHttpServerResponder cannot be copied; keep a reference to it")
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a QHttpServerResponder can be neither copied nor pickled; keep a reference to it")
 
 
 def _is_status(value: object) -> bool:

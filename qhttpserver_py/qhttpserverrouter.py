@@ -10,7 +10,7 @@ from PySide6.QtCore import QMetaType, QObject, QRegularExpressionMatch, QThread
 
 from . import _log
 from ._binding import Binding, Mismatch, Plan, UnbindableError, callable_name, inspect_handler, plan
-from ._converters import ConverterTable
+from ._converters import NO_VALUE, ConverterTable
 from ._matcher import PathMatcher, RefusedError, compile_path, quoted
 from ._pattern import placeholders
 from ._protocol.engine import Message
@@ -64,8 +64,8 @@ class QHttpServerRouter:
         """Let ``<arg>`` stand for *type_* where the text matches *regexp*; an entry it has is replaced.
 
         *type_* is a class, made from the text by calling it, or a QMetaType. Text that the class refuses with
-        ValueError does not match the rule. An invalid *regexp* is found when a rule uses it. Rules that were
-        added before keep what they had. Returns True for a class. Raises TypeError for anything else.
+        ValueError or ArithmeticError does not match the rule. An invalid *regexp* is found when a rule uses it.
+        Rules that were added before keep what they had. Returns True for a class. Raises TypeError for anything else.
 
         Qt: QHttpServerRouter::addConverter.
         """
@@ -286,7 +286,7 @@ class _View:
         if self.matcher is not None:
             try:
                 captures = self.matcher.captures(match)
-            except ValueError:
+            except NO_VALUE:
                 raise Mismatch from None
         self._answer(self.binding, self.label, captures, request, responder)
 

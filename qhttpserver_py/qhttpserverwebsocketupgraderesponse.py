@@ -9,6 +9,7 @@ from typing import SupportsIndex, overload
 from PySide6.QtCore import QByteArray
 
 from ._protocol.wire import TOKEN
+from ._statuscode import StatusCode
 
 BytesLike = QByteArray | bytes | bytearray | memoryview
 
@@ -76,23 +77,25 @@ class QHttpServerWebSocketUpgradeResponse:
     def deny() -> QHttpServerWebSocketUpgradeResponse: ...
     @overload
     @staticmethod
-    def deny(status: SupportsIndex, message: BytesLike | str, /) -> QHttpServerWebSocketUpgradeResponse: ...
+    def deny(
+        status: SupportsIndex | StatusCode, message: BytesLike | str, /
+    ) -> QHttpServerWebSocketUpgradeResponse: ...
     @staticmethod
     def deny(
-        status: SupportsIndex = 403, message: BytesLike | str | None = None, /
+        status: SupportsIndex | StatusCode | None = None, message: BytesLike | str | None = None, /
     ) -> QHttpServerWebSocketUpgradeResponse:
         """Refuse the handshake with an HTTP *status* and a *message* for the client.
 
-        Without arguments 403 and ``Forbidden``. Give both or none. Raises TypeError for other types,
-        OverflowError for a status beyond 32 bits.
+        Without arguments 403 and ``Forbidden``. Give both or none; *status* may be a StatusCode. Raises
+        TypeError for other types, OverflowError for a status beyond 32 bits.
 
-        Qt: QHttpServerWebSocketUpgradeResponse::deny; a str message is not in Qt.
+        Qt: QHttpServerWebSocketUpgradeResponse::deny; a str message and a StatusCode are not in Qt.
         """
-        if message is None:
-            if status != 403:
-                raise TypeError("deny() takes no argument or two: a status and a message")
+        if status is None and message is None:
             return QHttpServerWebSocketUpgradeResponse._make(_Type.Deny)
-        number = index(status)
+        if status is None or message is None:
+            raise TypeError("deny() takes no argument or two: a status and a message")
+        number = index(status.value if isinstance(status, StatusCode) else status)
         if not -_INT32_MAX - 1 <= number <= _INT32_MAX:
             raise OverflowError(f"status {number} does not fit into 32 bits")
         return QHttpServerWebSocketUpgradeResponse._make(_Type.Deny, number, _to_bytes(message))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -43,6 +44,67 @@ class Echo(QAbstractHttpServer):
             raise LookupError("missing")
         if request.url().path() != "/nothing":
             responder.write(b"missing", b"text/plain", status=QHttpServerResponder.StatusCode.NotFound)
+
+
+class Later(QAbstractHttpServer):
+    """The same as coroutines."""
+
+    async def handleRequest(self, request: QHttpServerRequest, responder: QHttpServerResponder) -> bool:
+        await asyncio.sleep(0)
+        return Echo.handleRequest(self, request, responder)
+
+    async def missingHandler(self, request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
+        await asyncio.sleep(0)
+        Echo.missingHandler(self, request, responder)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [
+        ("/yes", 200, b"yes"),
+        ("/both", 200, b"both"),
+        ("/no", 404, b"missing"),
+        ("/nothing", 500, b""),
+        ("/raise", 500, b""),
+        ("/raise-missing", 500, b""),
+    ],
+)
+@pytest.mark.parametrize("kind", [Echo, Later])
+def test_virtual_methods(kind: type[QAbstractHttpServer], path: str, status: int, body: bytes) -> None:
+    server = kind()
+    with reported() as errors:
+        reply = ask(bound(server), path)
+    assert (reply.status, reply.body) == (status, body)
+    assert [type(error) for error in errors] == [LookupError] * ("raise" in path)
+
+
+def test_a_refused_upgrade_reaches_a_missing_handler_that_is_a_coroutine() -> None:
+    server = Later()
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    fields = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", key)
+    assert ask(bound(server), "/socket", *fields).body == b"missing"
+
+
+@pytest.mark.parametrize("kind", [Echo, QHttpServer])
+def test_properties_and_signals_by_name(kind: type[QAbstractHttpServer]) -> None:
+    parent, told = QObject(), []
+    server = kind(parent, objectName="named", destroyed=lambda: told.append("destroyed"))
+    assert (server.parent(), server.objectName()) == (parent, "named")
+    shiboken6.delete(server)
+    assert told == ["destroyed"]
+    with pytest.raises(AttributeError, match="bogus"):
+        kind(bogus=1)
+
+
+@pytest.mark.parametrize("given", [None, 5])
+def test_settings_of_another_type_are_refused(given: Any) -> None:
+    server = QHttpServer()
+    changed = server.configuration()
+    changed.setMaximumBodySize(5)
+    server.setConfiguration(changed)
+    with pytest.raises(TypeError, match="QHttpServerConfiguration"):
+        server.setConfiguration(given)
+    assert server.configuration() == changed
 
 
 def test_bare_class_cannot_be_made() -> None:

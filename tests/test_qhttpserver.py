@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import gc
 import http
 import pathlib
@@ -160,7 +161,15 @@ def test_route_as_decorator_returns_the_function() -> None:
 
 @pytest.mark.parametrize(
     "args",
-    [(1, print), ("/", 5), ("/", "GET", print), ("/", print, print), ("/", Method.Get, None, 7), ("/", QObject(), 3)],
+    [
+        (1, print),
+        ("/", 5),
+        ("/", "GET", print),
+        ("/", print, print),
+        ("/", Method.Get, None, 7),
+        ("/", QObject(), 3),
+        ("/", None),
+    ],
 )
 def test_route_wrong_arguments(args: tuple[Any, ...]) -> None:
     with pytest.raises(TypeError, match="route"):
@@ -308,6 +317,18 @@ def test_converter_of_ones_own() -> None:
     port = bound(other)
     assert ask(port, "/n/4").body == b"Even(4)"
     assert ask(port, "/n/5").body == b"odd 5"
+
+
+def test_a_decimal_that_is_none_does_not_match() -> None:
+    server = QHttpServer()
+    server.router().addConverter(decimal.Decimal, ".+")
+
+    def exact(number: decimal.Decimal) -> str:
+        return str(number * 2)
+
+    server.route("/<arg>", exact)
+    port = bound(server)
+    assert [ask(port, path).status for path in ("/1.50", "/many")] == [200, 404]
 
 
 # ---- methods
@@ -467,13 +488,18 @@ def test_after_request_handler_sees_streams() -> None:
     assert (reply.body, reply.headers["x-a"]) == (b"ab", "1")
 
 
-@pytest.mark.parametrize("name", ["addAfterRequestHandler", "setMissingHandler"])
+@pytest.mark.parametrize(
+    "name",
+    ["addAfterRequestHandler", "setMissingHandler", "addBeforeRequestHandler", "addWebSocketUpgradeVerifier"],
+)
 def test_handlers_with_context_check_their_arguments(name: str) -> None:
     server = QHttpServer()
     with pytest.raises(TypeError, match="QObject"):
         getattr(server, name)("context", print)
     with pytest.raises(TypeError, match="cannot be called"):
         getattr(server, name)(server, 5)
+    with pytest.raises(TypeError, match="cannot be called"):
+        getattr(server, name)(server, None)
 
 
 def test_handlers_with_context_as_decorators() -> None:

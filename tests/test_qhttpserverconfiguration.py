@@ -147,7 +147,7 @@ def changed():
     return configuration
 
 
-@pytest.mark.parametrize("duplicate", [QHttpServerConfiguration, copy.copy])
+@pytest.mark.parametrize("duplicate", [QHttpServerConfiguration, copy.copy, copy.deepcopy])
 def test_copies_are_equal_and_apart(duplicate):
     one = changed()
     two = duplicate(one)

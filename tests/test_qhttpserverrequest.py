@@ -252,11 +252,12 @@ def test_default_constructed():
     assert repr(request).startswith("QHttpServerRequest(")
 
 
-@pytest.mark.parametrize("duplicate", [QHttpServerRequest, copy.copy])
+@pytest.mark.parametrize("duplicate", [QHttpServerRequest, copy.copy, copy.deepcopy])
 def test_copy(duplicate):
     request = make(b"/p?q", body=b"b")
     request._attributes = {"a": 1}
     request.url()
+    request.headers()
     twin = duplicate(request)
     assert twin is not request
     assert twin != request

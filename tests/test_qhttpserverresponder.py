@@ -301,6 +301,15 @@ def test_framing_fields_cannot_be_trailers(name: str) -> None:
     assert answered(act).status == 200
 
 
+def test_a_document_has_its_own_type() -> None:
+    def act(responder: QHttpServerResponder) -> None:
+        with pytest.raises(TypeError):
+            responder.write(QJsonDocument(), b"text/plain")
+        responder.write()
+
+    assert answered(act).status == 200
+
+
 @pytest.mark.parametrize("args", [(), (200,), (fields(), ["ETag"], 200, 5), (3.5,)])
 def test_begin_refuses_what_fits_no_form(args: tuple[Any, ...]) -> None:
     def act(responder: QHttpServerResponder) -> None:
@@ -515,19 +524,21 @@ def test_swap() -> None:
 
 def test_cannot_be_made_or_copied() -> None:
     import copy
+    import pickle
 
     with pytest.raises(NotImplementedError, match="cannot be instantiated"):
         QHttpServerResponder()
     caught: list[BaseException] = []
 
     def act(responder: QHttpServerResponder) -> None:
-        with pytest.raises(TypeError, match="copied") as error:
-            copy.copy(responder)
-        caught.append(error.value)
+        for duplicate in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(TypeError, match="copied") as error:
+                duplicate(responder)
+            caught.append(error.value)
         responder.write()
 
     answered(act)
-    assert caught
+    assert len(caught) == 3
 
 
 def test_a_producer_can_pace_itself() -> None:

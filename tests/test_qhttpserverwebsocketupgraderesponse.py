@@ -3,6 +3,7 @@ import copy
 import pytest
 from PySide6.QtCore import QByteArray
 
+from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
 from qhttpserver_py.qhttpserverwebsocketupgraderesponse import QHttpServerWebSocketUpgradeResponse as Verdict
 
 Type = Verdict.ResponseType
@@ -42,6 +43,8 @@ def test_the_message_handed_out_is_a_copy():
     ("arguments", "error"),
     [
         ((401,), TypeError),
+        ((403,), TypeError),
+        ((None, b""), TypeError),
         (("401", b""), TypeError),
         ((4.5, b""), TypeError),
         ((401, 5), TypeError),
@@ -54,12 +57,16 @@ def test_deny_refuses(arguments, error):
         Verdict.deny(*arguments)
 
 
+def test_a_status_code_will_do():
+    assert Verdict.deny(QHttpServerResponse.StatusCode.Gone, b"").denyStatus() == 410
+
+
 def test_values_of_the_enumeration():
     assert [(member.name, member.value) for member in Type] == [("Accept", 0), ("Deny", 1), ("PassToNext", 2)]
     assert Type.__qualname__ == "QHttpServerWebSocketUpgradeResponse.ResponseType"
 
 
-@pytest.mark.parametrize("duplicate", [Verdict, copy.copy])
+@pytest.mark.parametrize("duplicate", [Verdict, copy.copy, copy.deepcopy])
 def test_copy(duplicate):
     verdict = Verdict.deny(401, b"x")
     twin = duplicate(verdict)
