@@ -20,6 +20,10 @@ Tokens = Token | Iterable[Token] | Callable[[str], bool]
 Paths = str | re.Pattern[str] | Iterable[str | re.Pattern[str]]
 
 
+_PARAMETERS = 1000
+"""Parameters of a query that is searched for a token: who has none is not to cost much."""
+
+
 class TokenCheck:
     """Says whether a token is one of those that open the door."""
 
@@ -57,7 +61,10 @@ def given_token(request: QHttpServerRequest, query: str | None) -> str | None:
         scheme, _, rest = authorization.partition(" ")
         return rest.strip() if scheme.lower() == "bearer" else None
     if query is not None:
-        found = parse_qs(request._message.target.partition(b"?")[2].decode("latin-1"), encoding="latin-1")
+        text = request._message.target.partition(b"?")[2].decode("latin-1")
+        if text.count("&") >= _PARAMETERS:
+            return None
+        found = parse_qs(text, encoding="latin-1")
         values = found.get(query, [])
         return values[0] if len(values) == 1 else None
     return None

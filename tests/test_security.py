@@ -496,6 +496,15 @@ def test_a_token_in_the_query_only_where_asked_for(server: QHttpServer) -> None:
     assert status(server, "GET", "/?token=x&token=se%20cret") == 401
 
 
+@pytest.mark.parametrize("more", [b"a=b&" * 1000, b"access=x&", b"%61ccess=x&", b"&" * 60_000 + b"a=b&"])
+def test_a_query_that_says_too_much_says_nothing(server: QHttpServer, more: bytes) -> None:
+    """Whoever has no token is not to cost more than others."""
+    security.require_bearer(server, "secret", query="access")
+    client = RawClient(bound(server))
+    client.send(b"GET /?%baccess=secret HTTP/1.1\r\nHost: x\r\n\r\n" % more)
+    assert client.reply().status == 401
+
+
 def test_a_callable_knows_the_tokens(server: QHttpServer) -> None:
     security.require_bearer(server, lambda given: given == "yes")
     assert status(server, "GET", "/", authorization="Bearer yes") == 200
