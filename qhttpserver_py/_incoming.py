@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from qhttpserver_py._closing import Closing
 from qhttpserver_py._exchange import Exchange
 from qhttpserver_py._protocol.engine import Event, Message, Refusal, Reset
@@ -64,6 +66,20 @@ class Incoming(Closing):
             kept = [event for event in queue if event.stream_id != stream_id]
             queue.clear()
             queue.extend(kept)
+
+    def _sweep_idle(self) -> None:
+        """Over HTTP/2 a peer takes no bytes by not opening its windows: what it does not want is reset."""
+        starved = self.engine.starved()
+        if starved and monotonic() - self.active_at < 1.0:  # whatever the timeout: a round trip may take so long
+            return
+        for stream_id in starved:
+            self.core.log_timeout(self, "takes no bytes of its reply")
+            self.engine.abort(stream_id)
+            self._cancel(stream_id)
+        if starved:
+            self.flush()
+        if self.socket is not None and not self.closing:
+            super()._sweep_idle()
 
     def _stalled(self, detail: str) -> None:
         """Over HTTP/2 each request that stalls gets its 408, and others on the connection go on."""

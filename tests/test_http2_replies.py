@@ -358,6 +358,22 @@ def test_streams_take_turns() -> None:
     assert [one.stream_id for one in client.frames()] in ([5, 1, 3, 5, 1, 3], [1, 3, 5] * 2, [3, 5, 1] * 2)
 
 
+def test_replies_that_wait_for_the_clients_windows_are_known() -> None:
+    client = Client()
+    client.send(settings((INITIAL_WINDOW_SIZE, 3)))
+    for stream_id in (1, 3, 5):
+        client.get(stream_id)
+    client.engine.send_response(1, 200, (), b"1234")
+    client.engine.send_headers(3, 200, (), None)  # waits for the handler
+    client.engine.send_response(5, 200, (), b"123")
+    assert client.engine.starved() == []  # not before they had their turn
+    client.frames()
+    assert client.engine.starved() == [1]
+    client.send(window_update(1, 1))
+    client.frames()
+    assert client.engine.starved() == []
+
+
 def test_a_closed_stream_window_does_not_stop_the_others() -> None:
     client = Client()
     client.send(settings((INITIAL_WINDOW_SIZE, 0)))

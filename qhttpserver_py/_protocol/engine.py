@@ -230,6 +230,10 @@ class Engine(Protocol):
         """Return the requests whose bodies are still awaited."""
         ...
 
+    def starved(self) -> list[int]:
+        """Return the streams of replies that wait for nothing but the peer's flow control."""
+        ...
+
     def backlog(self, stream_id: int) -> int:
         """Bytes of this reply held back by flow control."""
         ...

@@ -156,6 +156,10 @@ class Http1Engine(Http1Receiver):
     def consumed(self, stream_id: int, size: int) -> None:
         """See ``Engine``. Over HTTP/1 the connection just reads no further."""
 
+    def starved(self) -> list[int]:
+        """See ``Engine``."""
+        return []
+
     def backlog(self, stream_id: int) -> int:  # noqa: ARG002
         """See ``Engine``. HTTP/1 has no flow control of its own."""
         return 0

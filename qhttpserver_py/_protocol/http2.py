@@ -322,6 +322,12 @@ class Http2Engine(Receiving):
         stream = self._streams.get(stream_id)
         return stream.reply.size if stream is not None and stream.reply is not None else 0
 
+    def starved(self) -> list[int]:
+        """Streams of replies that wait for nothing but the peer's windows."""
+        if self._outbox.can_send:
+            return []
+        return [stream_id for stream_id in self._streams if self.backlog(stream_id)]
+
     @property
     def held(self) -> int:
         """Bytes of all replies held back."""
