@@ -34,8 +34,22 @@ from qhttpserver_py import (
 from qhttpserver_py._protocol import wire
 
 Post = QHttpServerRequest.Method.Post
-WATCHED = ("Connection", "Exchange", "Http1Engine", "Http2Engine", "Pump", "BodyStream", "QTcpSocket", "QSslSocket")
+WATCHED = (
+    "Connection",
+    "Exchange",
+    "Http1Engine",
+    "Http2Engine",
+    "Pump",
+    "BodyStream",
+    "Tail",
+    "QTcpSocket",
+    "QSslSocket",
+)
 """Classes whose live objects are counted."""
+
+
+LARGE = bytes(5_000_000)
+"""More than the system takes at once."""
 
 
 class Injected(Exception):
@@ -54,6 +68,7 @@ class Server(QHttpServer):
         self.route("/echo", Post, lambda request: request.body())
         self.route("/stream", lambda: (b"x" * 5000 for _ in range(20)))
         self.route("/big", lambda: (b"x" * 65536 for _ in range(500)))
+        self.route("/large", lambda: LARGE)
         self.route("/later", self.later)
         self.route("/kept", self.kept)
         self.route("/fails", self.fails)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import socket
 import ssl
@@ -94,6 +95,7 @@ class Traffic:
             self.uploads,
             self.cut_anywhere,
             self.reset_while_answered,
+            self.half_closed,
             self.malformed,
             self.over_tls,
             self.over_http2,
@@ -177,6 +179,17 @@ class Traffic:
         except (TimeoutError, *CLOSED):
             pass
         peer.reset()
+        return 1
+
+    async def half_closed(self) -> int:
+        """Send no more, read on: to the end, or to any byte."""
+        peer = await Peer.connect(self.plain)
+        peer.writer.write(get("/large"))
+        peer.writer.write_eof()
+        count = self.random.choice((5_000_000, self.random.randrange(1, 4_000_000)))
+        with contextlib.suppress(asyncio.IncompleteReadError):  # no second descriptor was left, as injected
+            await peer.reader.readexactly(count)
+        peer.close()
         return 1
 
     async def malformed(self) -> int:
