@@ -274,29 +274,38 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
             self._upgrade(exchange, request, responder)
             return
 
-        def handled(outcome: object) -> None:
-            if not outcome and not exchange.state:
-                self._miss(exchange, request, responder)
-
         try:
-            outcome = self.handleRequest(request, responder)
+            handled: object = self.handleRequest(request, responder)
+            if handled not in (True, False, None) and self._decides_later(exchange, request, responder, handled):
+                return
+            if not handled and not exchange.state:
+                outcome: object = self.missingHandler(request, responder)  # type: ignore[func-returns-value]
+                if outcome is not None:
+                    follow(self._core, exchange, outcome, _ignore)
         except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
             self._core.report(error)
             self._fail(exchange)
-            return
-        if outcome in (True, False, None) or not follow(self._core, exchange, outcome, handled):
-            handled(outcome)
+
+    def _decides_later(
+        self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder, handled: object
+    ) -> bool:
+        """Wait for what an override of ``handleRequest`` that is a coroutine returns; False where it is none."""
+
+        def done(value: object) -> None:
+            if not value and not exchange.state:
+                self._miss(exchange, request, responder)
+
+        return follow(self._core, exchange, handled, done)
 
     def _miss(self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
         """Run the missing handler, which may be a coroutine in a subclass."""
         try:
             outcome: object = self.missingHandler(request, responder)  # type: ignore[func-returns-value]
+            if outcome is not None:
+                follow(self._core, exchange, outcome, _ignore)
         except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
             self._core.report(error)
             self._fail(exchange)
-            return
-        if outcome is not None:
-            follow(self._core, exchange, outcome, _ignore)
 
     def _prepare(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
         """Before user code sees the request."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import concurrent.futures
 from typing import Any, overload
 
+from ._snake import with_snake_case
+
 
 class _Shared:
     """What all copies of a handle have in common."""
@@ -17,6 +19,7 @@ class _Shared:
         self.suspended = False
 
 
+@with_snake_case
 class QFutureHttpServerResponse:
     """A handle on a result that comes later; a handler may return it.
 

@@ -10,6 +10,7 @@ from typing import SupportsIndex
 from PySide6.QtNetwork import QHostAddress
 
 from ._protocol.engine import Limits
+from ._snake import with_snake_case
 
 Subnet = tuple[QHostAddress, int]
 SubnetLike = str | tuple[QHostAddress | str, int]
@@ -18,6 +19,7 @@ _UINT32_MAX = 2**32 - 1
 _INT64_MAX = 2**63 - 1
 
 
+@with_snake_case
 class QHttpServerConfiguration:
     """Limits and timeouts of a server: a value, copied into and out of it.
 

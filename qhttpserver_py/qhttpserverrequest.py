@@ -16,6 +16,7 @@ from PySide6.QtCore import QByteArray, QUrl, QUrlQuery
 from PySide6.QtNetwork import QHostAddress, QHttpHeaders, QSslConfiguration
 
 from ._protocol.engine import Message
+from ._snake import with_snake_case
 
 if TYPE_CHECKING:
     from ._body import BodyStream
@@ -46,6 +47,7 @@ class Peer:
         self.ssl = ssl  # None without TLS
 
 
+@with_snake_case
 class QHttpServerRequest:
     """A received request. Handlers get one; a copy is cheap and may be kept and used in any thread.
 

@@ -17,6 +17,7 @@ from ._json import dumps
 from ._mime import EMPTY, JSON, for_file, sniff, type_fields
 from ._protocol.engine import Header, Headers
 from ._protocol.wire import check_header
+from ._snake import with_snake_case
 from ._statuscode import CODES, Status, code_of
 
 Bytes = QByteArray | bytes | bytearray | memoryview
@@ -32,6 +33,7 @@ _FORMS = (
 )
 
 
+@with_snake_case
 class QHttpServerResponse:
     """A complete reply: status, header fields and body, all in memory.
 

@@ -18,6 +18,7 @@ from ._protocol.reply import WAITING
 from ._receiver import Receiver, without_owner
 from ._registration import check_served
 from ._routing import HEAD_BY_GET, EveryMethod, Found, Route, RouteTable, methods_tried, path_of
+from ._snake import with_snake_case
 from .qhttpserverrequest import Method, QHttpServerRequest
 from .qhttpserverrouterrule import QHttpServerRouterRule
 
@@ -29,6 +30,7 @@ Rule = QHttpServerRouterRule
 ConverterKey = QMetaType | QMetaType.Type | type
 
 
+@with_snake_case
 class QHttpServerRouter:
     """The rules of a server, asked in the order they were added; the first that matches answers.
 

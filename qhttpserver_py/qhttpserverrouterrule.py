@@ -15,6 +15,7 @@ from ._pattern import PathExpression
 from ._receiver import Receiver, without_owner
 from ._registration import check_served
 from ._routing import path_of
+from ._snake import with_snake_case
 from .qhttpserverrequest import Method, QHttpServerRequest
 from .qhttpserverresponder import QHttpServerResponder
 
@@ -22,6 +23,7 @@ RuleHandler = Callable[[QRegularExpressionMatch, QHttpServerRequest, QHttpServer
 Bound = Callable[..., Any]
 
 
+@with_snake_case
 class QHttpServerRouterRule:
     """Decides whether a request is its own, by path and method, and has it answered.
 

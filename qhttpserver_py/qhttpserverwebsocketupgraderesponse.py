@@ -9,6 +9,7 @@ from typing import SupportsIndex, overload
 from PySide6.QtCore import QByteArray
 
 from ._protocol.wire import TOKEN
+from ._snake import with_snake_case
 from ._statuscode import StatusCode
 
 BytesLike = QByteArray | bytes | bytearray | memoryview
@@ -16,6 +17,7 @@ BytesLike = QByteArray | bytes | bytearray | memoryview
 _INT32_MAX = 2**31 - 1
 
 
+@with_snake_case
 class QHttpServerWebSocketUpgradeResponse:
     """The verdict of a verifier; made by ``accept()``, ``deny()`` and ``passToNext()``, or as a copy.
 
