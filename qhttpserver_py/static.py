@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import time
 from typing import TYPE_CHECKING
 
@@ -146,9 +146,11 @@ class StaticFiles:
     def _fall_back(self, request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
         accepted = field(request._message.headers, b"accept") or ""
         index = self._locate([self._index]) if self._spa and "text/html" in accepted else None
+        # A cache has to know what the answer depends on (RFC 9110 12.5.5).
+        depends = [("vary", "accept")] if self._spa else []
         if index is None or index.is_directory:
-            return _refuse(responder, 404)
-        return self._send(request, responder, index)
+            return _refuse(responder, 404, depends)
+        return self._send(request, responder, index, depends)
 
     def _send_directory(
         self, request: QHttpServerRequest, responder: QHttpServerResponder, place: Place, segments: list[str]
@@ -170,13 +172,19 @@ class StaticFiles:
         )
         return responder.write(render(segments, entries).encode(), headers)
 
-    def _send(self, request: QHttpServerRequest, responder: QHttpServerResponder, place: Place) -> None:
+    def _send(
+        self,
+        request: QHttpServerRequest,
+        responder: QHttpServerResponder,
+        place: Place,
+        more: Iterable[tuple[str, str]] = (),
+    ) -> None:
         opened = self._store.open(place)
         if opened is None:
             return _refuse(responder, 404)
         message = request._message
         decision = decide(message.method, message.headers, opened.representation)
-        fields = self._fields(opened.representation)
+        fields = [*self._fields(opened.representation), *more]
         if decision.status == 304:
             opened.device.close()
             return responder.write(_headers(fields), 304)

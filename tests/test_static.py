@@ -226,6 +226,27 @@ def test_single_page_application(site: Path) -> None:
     assert ask(files, "/../secret.txt", accept="text/html").status == 404
 
 
+@pytest.mark.parametrize(
+    ("target", "accept", "status", "vary"),
+    [
+        ("/app/settings", "text/html", 200, "accept"),
+        ("/app/settings", "application/json", 404, "accept"),
+        ("/app/settings", "", 404, "accept"),
+        ("/", "text/html", 200, None),
+        ("/a.txt", "text/html", 200, None),
+    ],
+)
+def test_what_depends_on_accept_says_so_to_caches(site: Path, target: str, accept: str, status: int, vary: str) -> None:
+    """RFC 9110 12.5.5."""
+    (site / "index.html").write_text("app")
+    reply = ask(StaticFiles(site, spa=True), target, accept=accept)
+    assert (reply.status, reply.headers.get("vary")) == (status, vary)
+    if status == 200:
+        again = ask(StaticFiles(site, spa=True), target, accept=accept, if_none_match=reply.headers["etag"])
+        assert (again.status, again.headers.get("vary")) == (304, vary)
+    assert "vary" not in ask(StaticFiles(site), "/app/settings", accept=accept).headers
+
+
 @pytest.mark.parametrize("missing", ["nothing", "site/a.txt"])
 def test_what_is_no_directory_is_refused_at_once(site: Path, missing: str) -> None:
     with pytest.raises(NotADirectoryError, match="is not a directory"):
