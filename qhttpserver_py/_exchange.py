@@ -15,7 +15,7 @@ from qhttpserver_py._headers import with_fields
 from qhttpserver_py._protocol.engine import Header, Headers, Message
 from qhttpserver_py._protocol.reply import CANCELED, DONE, STREAMING, WAITING, ReplyState, advance
 from qhttpserver_py._protocol.response import check_status
-from qhttpserver_py._pump import Pump, with_source_fields
+from qhttpserver_py._pump import Drain, Pump, with_source_fields
 
 if TYPE_CHECKING:
     from qhttpserver_py._body import BodyStream
@@ -35,7 +35,7 @@ class Exchange:
         "__weakref__",
         "_cancel_hooks",
         "_core",
-        "_drain_hooks",
+        "_drain",
         "_dropped",
         "_ident",
         "_pump",
@@ -66,7 +66,7 @@ class Exchange:
         self.body: BodyStream | None = None
         self._pump: Pump | None = None
         self._cancel_hooks: list[Callable[[], None]] = []
-        self._drain_hooks: list[Callable[[], None]] = []
+        self._drain: Drain | None = None
         self._ident = threading.get_ident()
         self._status = 0
         self._sent = 0
@@ -161,7 +161,9 @@ class Exchange:
 
     def when_drained(self, hook: Callable[[], None]) -> None:
         """Call *hook* whenever the peer took bytes of this reply."""
-        self._drain_hooks.append(hook)
+        if self._drain is None:
+            self._drain = Drain(self, lambda error: self._core.report(error, self.label))
+        self._drain.hooks.append(hook)
         connection = self.connection
         if connection is not None:
             self._run(connection.watch_drain)
@@ -180,7 +182,7 @@ class Exchange:
         if body is not None:
             body.abort(reason)
         hooks, self._cancel_hooks = self._cancel_hooks, []
-        self._drain_hooks = []
+        self._drain = None
         if self.on_reply is not None:
             self.on_reply(CLIENT_GONE, self._sent)
         for hook in hooks:
@@ -231,8 +233,13 @@ class Exchange:
         """The peer took bytes: read on, and tell producers that pace themselves."""
         if self._pump is not None:
             self._pump.drained()
-        for hook in tuple(self._drain_hooks):
-            hook()
+        if self._drain is not None:
+            self._drain.tell()
+
+    @property
+    def sent(self) -> int:
+        """Bytes of body that were given to the connection."""
+        return self._sent
 
     # ---- in the server's thread
 
@@ -321,7 +328,7 @@ class Exchange:
             return
         self.connection = None
         self._cancel_hooks = []
-        self._drain_hooks = []
+        self._drain = None
         body, self.body = self.body, None
         if self.on_reply is not None:
             self.on_reply(status, size)

@@ -8,6 +8,8 @@ from qhttpserver_py._mime import sniff
 from qhttpserver_py._protocol.engine import Header, Headers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qhttpserver_py._exchange import Exchange
     from qhttpserver_py._streams import Source
 
@@ -116,6 +118,42 @@ class Pump:
         if not self._typed and not any(name == b"content-type" for name, _ in headers):
             headers = [(b"content-type", sniff(first) if first else _OCTETS), *headers]
         self._exchange.begin_source(self.status, headers, source.size)
+
+
+class Drain:
+    """Tells producers that pace themselves when the peer took bytes of their reply. Lives in the server's thread."""
+
+    __slots__ = ("_due", "_exchange", "_missed", "_report", "_telling", "hooks")
+
+    def __init__(self, exchange: Exchange, report: Callable[[Exception], None]) -> None:
+        self._exchange = exchange
+        self._report = report
+        self._telling = False
+        self._missed = False  # the peer took more while the hooks ran
+        self._due = False  # a call of _tell_again() is on its way
+        self.hooks: list[Callable[[], None]] = []
+
+    def tell(self) -> None:
+        """Call the hooks, none of them inside its own write."""
+        if self._telling:
+            self._missed = True
+            return
+        exchange = self._exchange
+        before = exchange.sent
+        self._telling, self._missed = True, False
+        for hook in tuple(self.hooks):
+            try:
+                hook()
+            except Exception as error:  # noqa: BLE001 - one producer's fault must not strand the others
+                self._report(error)
+        self._telling = False
+        if (self._missed or exchange.sent != before) and not self._due and not exchange.backlog():
+            self._due = True  # all of it has left already, and nobody else would call: see Pump._move()
+            exchange.post(self._tell_again)
+
+    def _tell_again(self) -> None:
+        self._due = False
+        self.tell()
 
 
 def with_source_fields(headers: Headers, source: Source) -> list[Header]:

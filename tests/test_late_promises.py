@@ -202,6 +202,45 @@ def test_a_producer_paces_itself(wire, server):
     assert most[0] <= 262144 + 2 * 65536
 
 
+@pytest.mark.parametrize("size", [1, 1000, 100_000])
+def test_a_producer_that_writes_once_each_time_it_is_told_is_told_again(wire, server, size):
+    """Also where the system takes all at once: Qt tells nothing inside the slot that tells."""
+    kept = Kept(server)
+    upload, responder = kept.one(wire)
+    left, depth, deepest = [100], [0], [0]
+
+    def more(*_):
+        if not left[0]:
+            return
+        depth[0] += 1
+        deepest[0] = max(deepest[0], depth[0])
+        left[0] -= 1
+        responder.writeChunk(b"x" * size)
+        if not left[0]:
+            responder.writeEndChunked(b"")
+        depth[0] -= 1
+
+    responder.bytesWritten.connect(more)
+    responder.writeBeginChunked(b"text/plain")
+    assert len(upload.reply().body) == 100 * size
+    assert deepest[0] == 1, "told inside its own write"
+
+
+def test_a_producer_that_raises_is_reported_and_others_are_told(wire, server):
+    kept, told = Kept(server), []
+    upload, responder = kept.one(wire)
+    responder.bytesWritten.connect(lambda: 1 / 0)
+    responder.bytesWritten.connect(lambda: told.append(1))
+    with reported() as errors:
+        responder.writeBeginChunked(b"text/plain")
+        responder.writeChunk(b"x")
+        assert spin(lambda: told)
+        responder.writeEndChunked(b"")
+        assert upload.reply().body == b"x"
+        settle()
+    assert isinstance(errors[0], ZeroDivisionError)
+
+
 # ---- futures
 
 
