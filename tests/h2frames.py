@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from h2.errors import ErrorCodes
@@ -168,6 +168,11 @@ class Client:
         (message,) = self.send(headers(stream_id, fields))
         assert isinstance(message, Message)
         return message
+
+    def serve(self, stream_id: int, fields: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+        """Ask, and have the engine answer with 200."""
+        self.get(stream_id)
+        self.engine.send_response(stream_id, 200, fields, body)
 
     def frames(self) -> list[Frame]:
         """Read what the engine sends, and note it under ``answers``."""

@@ -288,8 +288,7 @@ def test_stalled_windows_hold_what_the_handlers_gave_and_no_more() -> None:
     client.send(settings((INITIAL_WINDOW_SIZE, 0)))
     body = bytes(1_000_000)
     for stream_id in range(1, 201, 2):
-        client.get(stream_id)
-        client.engine.send_response(stream_id, 200, (), body)
+        client.serve(stream_id, (), body)
     tracemalloc.start()
     try:
         wire = client.engine.data_to_send()
@@ -327,8 +326,7 @@ def test_heavy_use_is_no_abuse() -> None:
 
 def test_a_download_with_an_update_per_kilobyte_is_no_abuse() -> None:
     client = Client()
-    client.get(1)
-    client.engine.send_response(1, 200, (), bytes(5_000_000))
+    client.serve(1, (), bytes(5_000_000))
     client.engine.data_to_send()
     while client.engine.backlog(1):
         client.engine.receive_data((window_update(0, 1024) + window_update(1, 1024)) * 16)

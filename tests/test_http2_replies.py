@@ -36,8 +36,7 @@ def answer(client: Client, stream_id: int = 1) -> tuple[int, Fields, bytes, bool
 
 def test_a_reply_has_date_before_content_length() -> None:
     client = Client()
-    client.get(1)
-    client.engine.send_response(1, 200, TEXT, b"hello")
+    client.serve(1, TEXT, b"hello")
     frames = client.frames()
     assert [(one.kind, one.ends) for one in frames] == [(HEADERS, False), (DATA, True)]
     names = [name for name, _ in client.answers[1].heads[0]]
@@ -84,8 +83,7 @@ def test_a_status_that_cannot_end_a_stream_becomes_500(status: int) -> None:
 
 def test_a_users_date_replaces_ours() -> None:
     client = Client()
-    client.get(1)
-    client.engine.send_response(1, 200, [(b"date", b"today")], b"")
+    client.serve(1, [(b"date", b"today")], b"")
     client.frames()
     assert [value for name, value in client.answers[1].heads[0] if name == b"date"] == [b"today"]
 
@@ -255,16 +253,14 @@ def test_a_large_head_goes_on_in_continuations() -> None:
 def test_a_head_larger_than_the_client_takes_becomes_500() -> None:
     client = Client()
     client.send(settings((MAX_HEADER_LIST_SIZE, 300)))
-    client.get(1)
-    client.engine.send_response(1, 200, [(b"x", b"y" * 200)], b"body")
+    client.serve(1, [(b"x", b"y" * 200)], b"body")
     assert answer(client)[0::2] == (500, b"")
 
 
 @pytest.mark.parametrize("huffman", [True, False])
 def test_huffman_is_used_only_if_configured(huffman: bool) -> None:
     client = Client(settings_=Http2Settings(huffman=huffman))
-    client.get(1)
-    client.engine.send_response(1, 200, TEXT, b"")
+    client.serve(1, TEXT, b"")
     (head,) = client.frames()
     assert (b"text/plain" in head.payload) is not huffman
 
@@ -273,14 +269,12 @@ def test_huffman_is_used_only_if_configured(huffman: bool) -> None:
 def test_the_clients_table_size_is_heeded(size: int) -> None:
     client = Client()
     for stream_id in (1, 3, 5):
-        client.get(stream_id)
-        client.engine.send_response(stream_id, 200, TEXT, b"")
+        client.serve(stream_id, TEXT, b"")
     client.frames()
     client.send(settings((1, size)))
     client.decoder.max_allowed_table_size = size
     for stream_id in (7, 9, 11, 13):
-        client.get(stream_id)
-        client.engine.send_response(stream_id, 200, [*TEXT, (b"x", b"y" * stream_id)], b"")
+        client.serve(stream_id, [*TEXT, (b"x", b"y" * stream_id)], b"")
         assert answer(client, stream_id)[1][0] == TEXT[0]
 
 
@@ -288,8 +282,7 @@ def test_secrets_never_enter_a_table() -> None:
     client = Client()
     sizes = []
     for stream_id in (1, 3, 5):
-        client.get(stream_id)
-        client.engine.send_response(stream_id, 200, [(b"set-cookie", b"secret=123456")], b"")
+        client.serve(stream_id, [(b"set-cookie", b"secret=123456")], b"")
         sizes.append(len(client.frames()[0].payload))
     assert len(set(sizes)) == 1
 
@@ -299,8 +292,7 @@ def test_secrets_never_enter_a_table() -> None:
 
 def test_windows_hold_bodies_back_and_the_backlog_says_so() -> None:
     client = Client()
-    client.get(1)
-    client.engine.send_response(1, 200, TEXT, b"x" * 1_000_000)
+    client.serve(1, TEXT, b"x" * 1_000_000)
     client.frames()
     assert len(client.answers[1].body) == 65535
     assert client.engine.backlog(1) == client.engine.held == 1_000_000 - 65535
@@ -320,23 +312,19 @@ def test_windows_hold_bodies_back_and_the_backlog_says_so() -> None:
 def test_frames_never_exceed_what_the_client_takes() -> None:
     client = Client()
     wide(client)
-    client.get(1)
-    client.engine.send_response(1, 200, TEXT, b"x" * 100_000)
+    client.serve(1, TEXT, b"x" * 100_000)
     assert max(len(one.payload) for one in client.frames()) == 16384
     client.send(settings((MAX_FRAME_SIZE, 50000)))
-    client.get(3)
-    client.engine.send_response(3, 200, TEXT, b"x" * 100_000)
+    client.serve(3, TEXT, b"x" * 100_000)
     assert max(len(one.payload) for one in client.frames()) == 50000
 
 
 def test_a_small_reply_does_not_wait_for_a_large_one() -> None:
     client = Client()
     wide(client)
-    client.get(1)
-    client.engine.send_response(1, 200, TEXT, bytes(10_000_000))
+    client.serve(1, TEXT, bytes(10_000_000))
     client.engine.data_to_send(100_000)
-    client.get(3)
-    client.engine.send_response(3, 200, TEXT, b"small")
+    client.serve(3, TEXT, b"small")
     wire = client.engine.data_to_send(100_000)
     assert b"small" in wire
     assert wire.index(b"small") < 2 * 16384 + 200
@@ -351,8 +339,7 @@ def test_streams_take_turns() -> None:
     client = Client()
     client.send(settings((INITIAL_WINDOW_SIZE, 2**31 - 1)))
     for stream_id in (1, 3, 5):
-        client.get(stream_id)
-        client.engine.send_response(stream_id, 200, TEXT, bytes(300_000))
+        client.serve(stream_id, TEXT, bytes(300_000))
     client.frames()
     client.send(window_update(0, 16384 * 6))
     assert [one.stream_id for one in client.frames()] in ([5, 1, 3, 5, 1, 3], [1, 3, 5] * 2, [3, 5, 1] * 2)
@@ -378,8 +365,7 @@ def test_a_closed_stream_window_does_not_stop_the_others() -> None:
     client = Client()
     client.send(settings((INITIAL_WINDOW_SIZE, 0)))
     for stream_id in (1, 3):
-        client.get(stream_id)
-        client.engine.send_response(stream_id, 200, TEXT, b"abc")
+        client.serve(stream_id, TEXT, b"abc")
     assert {one.kind for one in client.frames()} == {SETTINGS, HEADERS}
     client.send(window_update(3, 3))
     assert [(one.stream_id, one.payload) for one in client.frames()] == [(3, b"abc")]
@@ -389,8 +375,7 @@ def test_a_closed_stream_window_does_not_stop_the_others() -> None:
 
 def test_a_reset_frees_the_backlog() -> None:
     client = Client()
-    client.get(1)
-    client.engine.send_response(1, 200, TEXT, bytes(1_000_000))
+    client.serve(1, TEXT, bytes(1_000_000))
     client.frames()
     client.send(rst_stream(1))
     client.send(window_update(0, 1_000_000))
@@ -429,8 +414,7 @@ def test_a_stream_reset_while_it_waits_for_its_turn_is_passed_over() -> None:
     client = Client()
     client.send(settings((INITIAL_WINDOW_SIZE, 2**31 - 1)))
     for stream_id in (1, 3, 5):
-        client.get(stream_id)
-        client.engine.send_response(stream_id, 200, TEXT, bytes(70_000))
+        client.serve(stream_id, TEXT, bytes(70_000))
     client.frames()
     client.engine.abort(3)
     client.send(settings((INITIAL_WINDOW_SIZE, 1)), window_update(0, 200_000))

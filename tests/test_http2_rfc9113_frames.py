@@ -158,8 +158,7 @@ def test_6_5_3_values_apply_in_order_and_are_acknowledged() -> None:
     client = Client()
     client.send(settings((INITIAL_WINDOW_SIZE, 100), (INITIAL_WINDOW_SIZE, 1)))
     assert client.frames() == [Frame(SETTINGS, ACK, 0, b"")]
-    client.get(1)
-    client.engine.send_response(1, 200, (), b"abc")
+    client.serve(1, (), b"abc")
     assert [one.payload for one in client.frames() if one.kind == DATA] == [b"a"]
 
 
@@ -215,8 +214,7 @@ def test_6_9_window_update_of_a_wrong_size(stream_id: int) -> None:
 def test_6_9_1_data_stays_within_the_window() -> None:
     client = Client()
     client.send(settings((INITIAL_WINDOW_SIZE, 1)))
-    client.get(1)
-    client.engine.send_response(1, 200, (), b"abc")
+    client.serve(1, (), b"abc")
     assert [one.payload for one in client.frames() if one.kind == DATA] == [b"a"]
 
 
@@ -242,8 +240,7 @@ def test_6_9_1_a_peer_that_overruns_a_window(streams: int) -> None:
 def test_6_9_2_a_change_applies_to_open_streams_and_may_go_negative() -> None:
     client = Client()
     client.send(settings((INITIAL_WINDOW_SIZE, 3)))
-    client.get(1)
-    client.engine.send_response(1, 200, (), b"abcdef")
+    client.serve(1, (), b"abcdef")
     client.frames()
     client.send(settings((INITIAL_WINDOW_SIZE, 2)))
     client.send(window_update(1, 1))

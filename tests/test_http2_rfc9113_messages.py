@@ -405,8 +405,7 @@ def test_hpack_our_size_updates_follow_the_clients_setting() -> None:
     client = Client()
     client.send(settings((HEADER_TABLE_SIZE, 0)))
     client.decoder.max_allowed_table_size = 0
-    client.get(1)
-    client.engine.send_response(1, 200, (), b"")
+    client.serve(1, (), b"")
     client.frames()
     assert client.decoder.header_table_size == 0
     assert client.answers[1].status == 200
