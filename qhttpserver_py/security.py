@@ -117,8 +117,9 @@ def cors(
 ) -> None:
     """Let pages of *origins* call this server and read its replies.
 
-    Preflights on routed paths are answered; every reply a handler's request gets carries the
-    fields, errors and streams too. Fields that a handler sets itself are left as they are.
+    Preflights on routed paths are answered; every reply to a request that could be read carries the
+    fields: errors, streams and limits (408, 413, 429) too, so that pages see the status. Fields that
+    a handler sets itself are left as they are.
 
     Args:
         server: the server.
@@ -135,6 +136,7 @@ def cors(
 
     Raises:
         ValueError: an origin, method or header name is malformed; ``"*"`` together with credentials.
+        TypeError: an origin is a coroutine function, or nothing that is listed above.
 
     Not in Qt.
     """
@@ -154,6 +156,8 @@ def require_bearer(
 ) -> None:
     """Answer 401 unless a request has ``Authorization: Bearer <token>`` (RFC 6750), compared in constant time.
 
+    A callable is asked once for each request, with its head; the body of one that is refused is not read.
+
     Args:
         server: the server.
         token: the token, several of them, or a callable that gets what was sent and says whether it is right.
@@ -165,6 +169,7 @@ def require_bearer(
 
     Raises:
         ValueError: a token is empty, or there is none; a path does not begin with "/".
+        TypeError: *token* is a coroutine function.
 
     Not in Qt.
     """
