@@ -15,6 +15,7 @@ from shiboken6 import isValid
 
 from qhttpserver_py import _socket
 from qhttpserver_py._protocol.engine import Refusal
+from qhttpserver_py._tail import Drain
 
 if TYPE_CHECKING:
     from PySide6.QtNetwork import QLocalSocket, QTcpSocket
@@ -125,8 +126,20 @@ class Closing:
         if not self.drops_input or _socket.bytes_to_write(self.socket):
             return
         self.closing_at = monotonic() + LINGER
-        if not _socket.shut_writing(self.socket):
+        if _socket.is_secure(self.socket):
+            self._linger_below_tls(self.socket)
+        elif not _socket.shut_writing(self.socket):
             _socket.disconnect(self.socket)
+
+    def _linger_below_tls(self, socket: Any) -> None:
+        if not _socket.is_connected(socket):  # the close_notify itself has left
+            return
+        file = _socket.duplicate(socket)
+        if file >= 0:  # else the process has none left, or the system no such thing
+            drain = Drain(file, LINGER, self.core.nursery, self.core.tails.discard)
+            self.core.tails.add(drain)
+            socket.disconnected.connect(drain.shut)
+        _socket.disconnect(socket)
 
     def watch_end(self) -> None:
         """See ``Sending``."""
@@ -331,7 +344,7 @@ class Closing:
             self.abort() if self._busy else self.close()
             return
         self._queue.clear()
-        self.engine.refuse(Refusal(1, 408, detail))
+        self.refuse_now(Refusal(1, 408, detail))
         self.flush()
 
     def _peer_takes_nothing(self, now: float, patience: float) -> bool:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from qhttpserver_py._closing import Closing
     from qhttpserver_py._connection import Connection
     from qhttpserver_py._protocol.select import Kind
-    from qhttpserver_py._tail import Tail
+    from qhttpserver_py._tail import Outliving
     from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
     from qhttpserver_py.qhttpserverconfiguration import QHttpServerConfiguration
 
@@ -74,7 +74,7 @@ class ServerCore:
         self.post: Callable[[Callable[[], Any]], None] = self._mailbox.post
         self._ident = threading.get_ident()
         self._idle_hooks: list[Callable[[], object]] = []
-        self.tails: set[Tail] = set()  # replies to peers that closed their half, still to be written
+        self.tails: set[Outliving] = set()  # what remains of connections that Qt has closed
         self._dying: list[Any] = []
         self._dead = 0  # how many of these died before the last sweep
         when_destroyed(server, self.shut_down)
@@ -140,7 +140,7 @@ class ServerCore:
             server._pending.drop_closed()
         return self.admission.crowded(host)
 
-    def _drop(self, connections: tuple[Closing, ...], tails: tuple[Tail, ...]) -> None:
+    def _drop(self, connections: tuple[Closing, ...], tails: tuple[Outliving, ...]) -> None:
         for connection in connections:
             connection.drop()
         for tail in tails:

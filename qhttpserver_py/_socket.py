@@ -122,6 +122,24 @@ def disconnect(socket: AnySocket) -> None:
         socket.disconnectFromHost()
 
 
+def is_secure(socket: AnySocket) -> bool:
+    """Whether *socket* speaks TLS."""
+    return isinstance(socket, QSslSocket)
+
+
+def is_connected(socket: QTcpSocket) -> bool:
+    """Whether *socket* is neither closed nor about to be."""
+    return socket.state() is QAbstractSocket.SocketState.ConnectedState
+
+
+def duplicate(socket: AnySocket) -> int:
+    """Return a second descriptor of *socket*, -1 where there is none."""
+    if os.name == "posix":
+        with suppress(OSError):
+            return os.dup(int(socket.socketDescriptor()))
+    return -1
+
+
 def shut_writing(socket: AnySocket) -> bool:
     """Half-close: the peer sees the end of our bytes, and we go on reading. Qt has no call for it."""
     raw = _borrow(socket)

@@ -1,4 +1,4 @@
-"""The last bytes of a reply to a peer that has closed its half of the connection.
+"""What remains of a connection that Qt has closed: last bytes of a reply, or input to be thrown away.
 
 Qt takes the end of what a peer sends for the end of the connection and drops what it still buffers,
 though the peer may go on reading (RFC 9112 9.6, RFC 9293 3.6.1). So that much is written here, to a
@@ -61,57 +61,32 @@ class Given:
         return views
 
 
-class Tail:
-    """Writes bytes to a descriptor as the peer takes them, then closes it. Lives in the server's thread."""
+class Outliving:
+    """A descriptor that outlives its connection, for a while. Lives in the server's thread; closes the descriptor."""
 
     def __init__(
         self,
         file: int,
-        pieces: Iterable[memoryview],
+        kind: QSocketNotifier.Type,
         patience: float,
         parent: QObject,
-        done: Callable[[Tail], object],
+        done: Callable[[Outliving], object],
     ) -> None:
         self._file = file
-        self._pieces = deque(pieces)
         self._done = done
-        self._held = held_by_system(file)  # it takes more by the megabyte, with long pauses
-        self._notifier = QSocketNotifier(self._file, QSocketNotifier.Type.Write, parent)
-        self._notifier.activated.connect(self._write)
+        self._notifier = QSocketNotifier(file, kind, parent)
+        self._notifier.activated.connect(self._activated)
         self._timer = QTimer(self._notifier)
         self._timer.setSingleShot(True)
         self._timer.setInterval(round(patience * 1000))
-        self._timer.timeout.connect(self._look)
+        self._timer.timeout.connect(self._late)
         self._timer.start()
 
-    def _write(self) -> None:
-        pieces = self._pieces
-        try:
-            self._drop(os.writev(self._file, _some(pieces)))
-        except BlockingIOError:
-            return
-        except OSError:  # the peer is gone for good
-            pieces.clear()
-        if pieces:
-            self._held = held_by_system(self._file)
-            self._timer.start()
-        else:
-            self._end()
+    def _activated(self) -> None:
+        raise NotImplementedError
 
-    def _look(self) -> None:
-        held, before = held_by_system(self._file), self._held
-        self._held = held
-        if held < before:
-            self._timer.start()
-        else:
-            self.stop()
-
-    def _drop(self, count: int) -> None:
-        pieces = self._pieces
-        while pieces and count >= len(pieces[0]):
-            count -= len(pieces.popleft())
-        if count:
-            pieces[0] = pieces[0][count:]
+    def _late(self) -> None:
+        self.stop()
 
     def stop(self) -> None:
         """Give up, visibly: what was cut short must not look whole."""
@@ -127,6 +102,78 @@ class Tail:
         os.close(self._file)
         self._file = -1
         self._done(self)
+
+
+class Tail(Outliving):
+    """Writes bytes as the peer takes them."""
+
+    def __init__(
+        self,
+        file: int,
+        pieces: Iterable[memoryview],
+        patience: float,
+        parent: QObject,
+        done: Callable[[Outliving], object],
+    ) -> None:
+        super().__init__(file, QSocketNotifier.Type.Write, patience, parent, done)
+        self._pieces = deque(pieces)
+        self._held = held_by_system(file)  # it takes more by the megabyte, with long pauses
+
+    def _activated(self) -> None:
+        pieces = self._pieces
+        try:
+            self._drop(os.writev(self._file, _some(pieces)))
+        except BlockingIOError:
+            return
+        except OSError:  # the peer is gone for good
+            pieces.clear()
+        if pieces:
+            self._held = held_by_system(self._file)
+            self._timer.start()
+        else:
+            self._end()
+
+    def _late(self) -> None:
+        held, before = held_by_system(self._file), self._held
+        self._held = held
+        if held < before:
+            self._timer.start()
+        else:
+            self.stop()
+
+    def _drop(self, count: int) -> None:
+        pieces = self._pieces
+        while pieces and count >= len(pieces[0]):
+            count -= len(pieces.popleft())
+        if count:
+            pieces[0] = pieces[0][count:]
+
+
+class Drain(Outliving):
+    """Throws away what a peer still sends below a TLS connection that was closed.
+
+    The peer has to get its close_notify (RFC 9112 9.8), and Qt sends it only as it closes the connection, which
+    would reset it under our last reply.
+    """
+
+    def __init__(self, file: int, patience: float, parent: QObject, done: Callable[[Outliving], object]) -> None:
+        super().__init__(file, QSocketNotifier.Type.Read, patience, parent, done)
+
+    def shut(self) -> None:
+        """Qt has written its last: tell the peer that nothing follows."""
+        if self._file >= 0:
+            with sockets.socket(fileno=os.dup(self._file)) as raw, suppress(OSError):
+                raw.shutdown(sockets.SHUT_WR)
+
+    def _activated(self) -> None:
+        try:
+            data = os.read(self._file, 65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._end()
 
 
 def _some(pieces: deque[memoryview]) -> Sequence[memoryview]:
