@@ -76,7 +76,10 @@ class Watched:
     def look(self, frames: dict[int, FrameType], now: float) -> None:
         """Judge the thread by the line it stands at, which is taken out of *frames*."""
         frame = frames.pop(self.ident, None)
-        stuck = _socket_to(frame, self.address) if frame is not None else None
+        stuck = None
+        # That thread goes on meanwhile: what is looked at may change under our hands, or be a proxy of what is gone.
+        with contextlib.suppress(Exception):
+            stuck = _socket_to(frame, self.address) if frame is not None else None
         if frame is None or stuck is None:
             self.spot = None
             return
