@@ -334,7 +334,7 @@ class Closing:
             return
         self.core.log_timeout(self, detail)
         for exchange in takers:
-            self.refuse_now(Refusal(exchange.stream_id, 408, detail))
+            self.refuse_now(Refusal(exchange.stream_id, 408, detail, exchange.message))
         self.flush()
 
     def _late(self, detail: str) -> None:
@@ -344,7 +344,8 @@ class Closing:
             self.abort() if self._busy else self.close()
             return
         self._queue.clear()
-        self.refuse_now(Refusal(1, 408, detail))
+        asked = self.engine.unfinished()
+        self.refuse_now(Refusal(1, 408, detail, asked[0] if asked else None))
         self.flush()
 
     def _peer_takes_nothing(self, now: float, patience: float) -> bool:

@@ -89,5 +89,5 @@ class Incoming(Closing):
         for message in self.engine.unfinished():
             if not message.complete:  # a consumer that hears of its end may run an event loop
                 self.core.log_timeout(self, detail)
-                self.refuse_now(Refusal(message.stream_id, 408, detail))
+                self.refuse_now(Refusal(message.stream_id, 408, detail, message))
         self.flush()

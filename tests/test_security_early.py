@@ -238,6 +238,11 @@ def refused(served: Served, kind: str, *fields: str) -> Reply:
     if kind == "408":
         served.configure(keepAliveTimeout=0)
         return served.post(*fields, SIZED, start=b"abc").reply()
+    if kind == "408 head":
+        served.configure(keepAliveTimeout=0)
+        client = RawClient(served.port)
+        client.send(b"GET / HTTP/1.1\r\n")
+        return client.reply()
     if kind == "429 connections":
         served.configure(maximumConnections=1)
         kept = RawClient(served.port)
@@ -250,7 +255,7 @@ def refused(served: Served, kind: str, *fields: str) -> Reply:
 
 
 KNOWN = ("413 sized", "413 chunked", "429 rate", "429 upload", "408")
-UNREAD = ("429 connections", "431")
+UNREAD = ("408 head", "429 connections", "431")
 
 
 @pytest.mark.parametrize("kind", KNOWN)
