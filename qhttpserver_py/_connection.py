@@ -57,6 +57,8 @@ class Connection(Sending):
         if engine is not None:
             self.engine = engine
             self._first = None
+            if engine.interleaves:
+                _socket.interleave(socket)
         socket.setReadBufferSize(READ_BUFFER)
         socket.readyRead.connect(self.on_ready_read)
         if self._descriptor is None:
@@ -149,6 +151,8 @@ class Connection(Sending):
             return b""
         self._first = None
         self.engine = self.core.make_engine(kind)
+        if self.engine.interleaves:
+            _socket.interleave(self.socket)
         return first
 
     # ---- the queue

@@ -29,6 +29,9 @@ CROWD = 16
 CROWDED_UNSENT_BYTES = 131072
 """but no less than this. Without a limit some hundred peers that read nothing starve all sockets of the machine."""
 
+INTERLEAVED_UNSENT_BYTES = 65536
+"""The same for HTTP/2: what the system holds, no other stream can overtake."""
+
 _UNSENT: int | None = getattr(sockets, "TCP_NOTSENT_LOWAT", None)
 
 
@@ -67,12 +70,21 @@ def send_at_once(server: QTcpServer) -> bool:
 
 def share_unsent(server: QTcpServer, connections: int) -> None:
     """Limit what the system holds for each of the connections that *server* accepts from now on."""
-    raw = _borrow(server)
+    _limit_unsent(server, max(CROWDED_UNSENT_BYTES, UNSENT_BYTES * CROWD // max(connections, CROWD)))
+
+
+def interleave(socket: AnySocket) -> None:
+    """Have the system hold little of *socket*, whose replies take turns."""
+    if not isinstance(socket, QLocalSocket):
+        _limit_unsent(socket, INTERLEAVED_UNSENT_BYTES)
+
+
+def _limit_unsent(socket: QTcpServer | QTcpSocket, size: int) -> None:
+    raw = _borrow(socket)
     if raw is None or _UNSENT is None:
         return
-    share = max(CROWDED_UNSENT_BYTES, UNSENT_BYTES * CROWD // max(connections, CROWD))
     with suppress(OSError):
-        raw.setsockopt(sockets.IPPROTO_TCP, _UNSENT, share)
+        raw.setsockopt(sockets.IPPROTO_TCP, _UNSENT, size)
     raw.detach()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import socket
 import tracemalloc
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from qhttpserver_py import (
 from qhttpserver_py._closing import LINGER
 from qhttpserver_py._connection import READ_BUFFER, WRITE_HIGH
 
+from .h2frames import PREFACE, settings
 from .rawclient import RawClient, ask, bound, logged, settle, spin
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -387,6 +389,22 @@ def test_a_download_that_ends_the_connection_may_take_its_time(monkeypatch: pyte
     assert taken >= 3_000_000
     assert monotonic() - began > 1.5
     client.close()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system has no such option")
+def test_the_system_holds_least_of_http2() -> None:
+    """What it holds of a large reply, no small one can overtake."""
+    server, port = configured()
+    clients = RawClient(port), RawClient(port)
+    clients[0].send(PREFACE + settings())
+    clients[1].get("/")
+    clients[1].reply()
+    assert spin(lambda: all(connection._first is None for connection in server._core.connections))
+    held = {}
+    for connection in server._core.connections:
+        with socket.socket(fileno=os.dup(connection.socket.socketDescriptor())) as raw:
+            held[connection.engine.interleaves] = raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+    assert held == {True: _socket.INTERLEAVED_UNSENT_BYTES, False: _socket.UNSENT_BYTES}
 
 
 def test_a_crowd_is_not_swept_at_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
