@@ -23,4 +23,4 @@ def first_use(what: str, call: Callable[[], Result]) -> Result:
 
 def seconds_since(moment: float) -> float:
     """Return how many of the seconds since *moment* went into first uses."""
-    return sum(ended - began for began, ended in _loaded.values() if began >= moment)
+    return sum(ended - max(began, moment) for began, ended in _loaded.values() if ended > moment)

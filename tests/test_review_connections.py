@@ -150,3 +150,10 @@ def test_loading_at_first_use_is_not_blamed_on_a_handler(monkeypatch: pytest.Mon
     held = [text for _, _, text in lines if "held the event loop" in text]
     assert len(held) == 1
     assert "/sleeps" in held[0]
+
+
+@pytest.mark.parametrize(("moment", "spent"), [(9.0, 3.0), (10.0, 3.0), (10.5, 2.5), (12.5, 0.5), (14.0, 0.0)])
+def test_seconds_that_went_into_first_uses(monkeypatch: pytest.MonkeyPatch, moment: float, spent: float) -> None:
+    """A handler's beginning is reckoned from its end, a little late: a load that began with it still counts."""
+    monkeypatch.setattr(_loading, "_loaded", {"one": (10.0, 11.0), "two": (11.0, 13.0)})
+    assert _loading.seconds_since(moment) == pytest.approx(spent)
