@@ -56,7 +56,7 @@ def send_at_once(server: QTcpServer) -> bool:
     Nagle's algorithm would hold a stream's pieces for the peer's delayed ACK. What is accepted inherits the
     option from what listens, and one call is less than one for each.
     """
-    raw = _borrow(server)
+    raw = _borrow(int(server.socketDescriptor()))
     if raw is None:
         return False
     try:
@@ -80,7 +80,7 @@ def interleave(socket: AnySocket) -> None:
 
 
 def _limit_unsent(socket: QTcpServer | QTcpSocket, size: int) -> None:
-    raw = _borrow(socket)
+    raw = _borrow(int(socket.socketDescriptor()))
     if raw is None or _UNSENT is None:
         return
     with suppress(OSError):
@@ -154,7 +154,12 @@ def duplicate(socket: AnySocket) -> int:
 
 def shut_writing(socket: AnySocket) -> bool:
     """Half-close: the peer sees the end of our bytes, and we go on reading. Qt has no call for it."""
-    raw = _borrow(socket)
+    return shut_descriptor(int(socket.socketDescriptor()))
+
+
+def shut_descriptor(descriptor: int) -> bool:
+    """Do the same for a descriptor."""
+    raw = _borrow(descriptor)
     if raw is None:
         return False
     try:
@@ -168,16 +173,20 @@ def shut_writing(socket: AnySocket) -> bool:
 
 def reset(socket: AnySocket) -> None:
     """Close at once and visibly broken, with a TCP reset, so that nothing cut short looks whole."""
-    raw = _borrow(socket)
+    break_descriptor(int(socket.socketDescriptor()))
+    socket.abort()
+
+
+def break_descriptor(descriptor: int) -> None:
+    """Have the close of *descriptor* be a TCP reset."""
+    raw = _borrow(descriptor)
     if raw is not None:
         with suppress(OSError):
             raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
         raw.detach()
-    socket.abort()
 
 
-def _borrow(socket: AnySocket | QTcpServer) -> sockets.socket | None:
-    descriptor = int(socket.socketDescriptor())
+def _borrow(descriptor: int) -> sockets.socket | None:
     if descriptor < 0:
         return None
     try:

@@ -8,21 +8,16 @@ second descriptor: Qt has closed the other before it tells. There is one only wh
 from __future__ import annotations
 
 import os
-import socket as sockets
-import struct
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QSocketNotifier, QTimer
 
-from qhttpserver_py._socket import held_by_system
+from qhttpserver_py._socket import break_descriptor, held_by_system, shut_descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_RESET = struct.pack("ii", 1, 0)
 
 
 class Given:
@@ -91,8 +86,7 @@ class Outliving:
     def stop(self) -> None:
         """Give up, visibly: what was cut short must not look whole."""
         if self._file >= 0:
-            with sockets.socket(fileno=os.dup(self._file)) as raw, suppress(OSError):
-                raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, _RESET)
+            break_descriptor(self._file)
             self._end()
 
     def _end(self) -> None:
@@ -162,8 +156,7 @@ class Drain(Outliving):
     def shut(self) -> None:
         """Qt has written its last: tell the peer that nothing follows."""
         if self._file >= 0:
-            with sockets.socket(fileno=os.dup(self._file)) as raw, suppress(OSError):
-                raw.shutdown(sockets.SHUT_WR)
+            shut_descriptor(self._file)
 
     def _activated(self) -> None:
         try:

@@ -278,7 +278,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
             handled: object = self.handleRequest(request, responder)
             if handled not in (True, False, None) and self._decides_later(exchange, request, responder, handled):
                 return
-            if not handled and not exchange.state:
+            if not handled and not exchange.state:  # _miss() spelled out: a call less for each 404
                 outcome: object = self.missingHandler(request, responder)  # type: ignore[func-returns-value]
                 if outcome is not None:
                     follow(self._core, exchange, outcome, _ignore)

@@ -145,6 +145,25 @@ def test_the_end_of_a_tail(server: QHttpServer, end: str, monkeypatch: pytest.Mo
     assert files() <= before
 
 
+def test_the_end_of_a_tail_needs_no_descriptor(server: QHttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has to end just where the process has none left."""
+
+    def none_left(_descriptor: int) -> int:
+        raise OSError(24, "Too many open files")
+
+    core, port = server._core, bound(server)
+    with half_closed(port, "/large") as client:
+        assert spin(lambda: [c for c in core.connections if c.socket.bytesToWrite()])
+        client.shutdown(socket.SHUT_WR)
+        assert spin(lambda: core.tails)
+        (tail,) = core.tails
+        monkeypatch.setattr("qhttpserver_py._tail.os.dup", none_left)
+        tail.stop()
+        assert core.tails == set()
+        with pytest.raises(ConnectionResetError):
+            read_all(client)
+
+
 def test_a_slow_reader_has_its_time(server: QHttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system takes more by the megabyte: that it does not for a while is not the peer's standstill."""
     monkeypatch.setattr(sending, "GRACE", 0.2)
