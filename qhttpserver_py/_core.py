@@ -140,12 +140,6 @@ class ServerCore:
             server._pending.drop_closed()
         return self.admission.crowded(host)
 
-    def _drop(self, connections: tuple[Closing, ...], tails: tuple[Outliving, ...]) -> None:
-        for connection in connections:
-            connection.drop()
-        for tail in tails:
-            tail.stop()
-
     def keep_while_dying(self, socket: Any) -> None:
         """Hold the wrapper of a dead *socket* until Qt has deleted it: over the next sweep, or soon if none comes."""
         self._dying.append(socket)
@@ -185,9 +179,9 @@ class ServerCore:
             connection.close()
         left, tails = tuple(self.connections), tuple(self.tails)
         if timeout > 0 and (left or tails) and self._timer is not None:
-            QTimer.singleShot(timeout, self._timer, lambda: self._drop(left, tails))
+            QTimer.singleShot(timeout, self._timer, lambda: _drop(left, tails))
         else:
-            self._drop(left, tails)
+            _drop(left, tails)
         self._closed()
 
     def shut_down(self) -> None:
@@ -338,3 +332,10 @@ class ServerCore:
         where = f"{label}: " if label else ""
         _log.warning(_log.SERVER, f"{where}{type(error).__name__}: {error}")
         sys.excepthook(type(error), error, error.__traceback__)
+
+
+def _drop(connections: tuple[Closing, ...], tails: tuple[Outliving, ...]) -> None:
+    for connection in connections:
+        connection.drop()
+    for tail in tails:
+        tail.stop()
