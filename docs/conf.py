@@ -39,5 +39,6 @@ napoleon_use_rtype = False
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!qhttpserver_py).*"),
     (r"py:.*", r"qhttpserver_py\.(.*\.)?_.*"),
+    (r"py:class", r"qhttpserver_py\.(testing|forms|static|security|cli)\.[a-z_]+\..*"),  # rooms behind a public part
     (r"py:class", r"qhttpserver_py\..*\b(T|Handler|Decorator|RouteOptions|DrainSignal)"),  # of annotations only
 ]

@@ -20,8 +20,8 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
-from qhttpserver_py import _eventloop
-from qhttpserver_py._offload import threaded
+from qhttpserver_py._loop import eventloop
+from qhttpserver_py._loop.offload import threaded
 
 __all__ = ["close", "loop", "start", "threaded"]
 
@@ -51,7 +51,7 @@ def start(coroutine: Coroutine[Any, Any, T], *, context: Context | None = None) 
 
     Not in Qt.
     """
-    return _eventloop.start(coroutine, context=context)
+    return eventloop.start(coroutine, context=context)
 
 
 def loop() -> asyncio.AbstractEventLoop:
@@ -69,7 +69,7 @@ def loop() -> asyncio.AbstractEventLoop:
     running = asyncio._get_running_loop()
     if running is not None:
         return running
-    own = _eventloop.own_loop()
+    own = eventloop.own_loop()
     own.pinned = True
     return own
 
@@ -83,4 +83,4 @@ def close() -> None:
 
     Not in Qt.
     """
-    _eventloop.close()
+    eventloop.close()

@@ -65,7 +65,7 @@ def _judge(item: pytest.Item) -> None:
 def _explain(item: pytest.Item, error: Exception) -> None:
     """The test failed by itself: what was wrong at its backends is likely to be the reason."""
     __tracebackhide__ = True
-    from qhttpserver_py._testing_watchdog import BlockingClientError
+    from qhttpserver_py.testing.watchdog import BlockingClientError
 
     problems = [problem for server in _servers(item) for problem in server.problems() if problem is not error]
     _excuse(item)

@@ -10,21 +10,21 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtNetwork import QHttp2Configuration, QLocalServer, QTcpServer
 from shiboken6 import isValid
 
-from . import _log
-from ._answers import follow
-from ._core import HeadVerdict, ServerCore
-from ._lifetime import Lifetime
-from ._listener import Listener
-from ._protocol.engine import Engine, Headers, Message
-from ._snake import adopt_overrides, with_snake_case
-from ._verifiers import Verifiers
-from .qhttpserverconfiguration import QHttpServerConfiguration
-from .qhttpserverrequest import QHttpServerRequest
-from .qhttpserverresponder import QHttpServerResponder
+from qhttpserver_py._protocol.engine import Engine, Headers, Message
+from qhttpserver_py._qt import log
+from qhttpserver_py._qt.snake_case import adopt_overrides, with_snake_case
+from qhttpserver_py._serving.answers import follow
+from qhttpserver_py._serving.lifetime import Lifetime
+from qhttpserver_py._serving.verifiers import Verifiers
+from qhttpserver_py._transport.core import HeadVerdict, ServerCore
+from qhttpserver_py._transport.listener import Listener
+from qhttpserver_py.qhttpserverconfiguration import QHttpServerConfiguration
+from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
+from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 
 if TYPE_CHECKING:
-    from ._connection import Connection
-    from ._exchange import Exchange
+    from qhttpserver_py._exchange.exchange import Exchange
+    from qhttpserver_py._transport.connection import Connection
 
 Observer = Callable[[QHttpServerRequest, int, int, float], None]
 """Called after each reply with the request, the status, the bytes of body and the seconds it took."""
@@ -89,7 +89,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
             raise TypeError(f"bind() takes a QTcpServer, QSslServer or QLocalServer, not {type(server).__name__}")
         if not server.isListening():
             kind = "local" if isinstance(server, QLocalServer) else "TCP"
-            _log.warning(_log.SERVER, f"The {kind} server {_described(server)} is not listening.")
+            log.warning(log.SERVER, f"The {kind} server {_described(server)} is not listening.")
             return False
         former = server.parent()
         if isinstance(former, QAbstractHttpServer):
@@ -212,7 +212,10 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         self._http2_configuration = QHttp2Configuration(configuration)
 
     def _make_http2(self) -> Engine:
-        from ._protocol.http2 import Http2Engine, Http2Settings  # loaded by the first HTTP/2 connection
+        from qhttpserver_py._protocol.http2.engine import (  # loaded by the first HTTP/2 connection
+            Http2Engine,
+            Http2Settings,
+        )
 
         given = self._http2_configuration
         streams = getattr(given, "maxConcurrentStreams", None)  # since Qt 6.9

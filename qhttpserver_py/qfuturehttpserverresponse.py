@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 from typing import Any, overload
 
-from ._snake import with_snake_case
+from qhttpserver_py._qt.snake_case import with_snake_case
 
 
 class _Shared:

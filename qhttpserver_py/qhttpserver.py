@@ -7,25 +7,31 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, Unpack, ove
 
 from PySide6.QtCore import QObject
 
-from . import _log
-from ._answers import Answers
-from ._context import ContextBound
-from ._guards import Guards
-from ._protocol.engine import Message
-from ._registration import check_callable, check_context, check_served, missing_call, route_arguments
-from ._results import text_reply
-from ._snake import with_snake_case
-from .qabstracthttpserver import QAbstractHttpServer
-from .qhttpserverrequest import Method, QHttpServerRequest
-from .qhttpserverresponder import QHttpServerResponder
-from .qhttpserverresponse import QHttpServerResponse
-from .qhttpserverrouter import QHttpServerRouter
-from .qhttpserverrouterrule import QHttpServerRouterRule
+from qhttpserver_py._protocol.engine import Message
+from qhttpserver_py._qt import log
+from qhttpserver_py._qt.snake_case import with_snake_case
+from qhttpserver_py._routing.context import ContextBound
+from qhttpserver_py._routing.registration import (
+    check_callable,
+    check_context,
+    check_served,
+    missing_call,
+    route_arguments,
+)
+from qhttpserver_py._serving.answers import Answers
+from qhttpserver_py._serving.before_handlers import Guards
+from qhttpserver_py._serving.results import text_reply
+from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
+from qhttpserver_py.qhttpserverrequest import Method, QHttpServerRequest
+from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
+from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
+from qhttpserver_py.qhttpserverrouter import QHttpServerRouter
+from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule
 
 if TYPE_CHECKING:
-    from ._connection import Connection
-    from ._core import HeadVerdict
-    from ._exchange import Exchange
+    from qhttpserver_py._exchange.exchange import Exchange
+    from qhttpserver_py._transport.connection import Connection
+    from qhttpserver_py._transport.core import HeadVerdict
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -260,8 +266,8 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         self._await_handler(exchange, request, missing(request, responder))
 
     def _default_missing(self, message: Message) -> QHttpServerResponse:
-        if _log.SERVER.isDebugEnabled():
-            _log.debug(_log.SERVER, f'missing handler: "{message.path}"')
+        if log.SERVER.isDebugEnabled():
+            log.debug(log.SERVER, f'missing handler: "{message.path}"')
         if message.target == b"*":  # only OPTIONS comes so far; it asks about the server (RFC 9110 9.3.7)
             response = QHttpServerResponse(200)
             response._headers = [*response._headers, (b"allow", self._router._allow())]
@@ -333,7 +339,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
             self._give_stream(exchange, request, message)
 
     def _give_stream(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
-        from ._body import BodyStream  # loaded by the first streamed body
+        from qhttpserver_py._exchange.body import BodyStream  # loaded by the first streamed body
 
         body = exchange.body = request._stream = BodyStream(exchange, message, self._core)
         if message.streaming:

@@ -9,8 +9,8 @@ from typing import SupportsIndex
 
 from PySide6.QtNetwork import QHostAddress
 
-from ._protocol.engine import Limits
-from ._snake import with_snake_case
+from qhttpserver_py._protocol.engine import Limits
+from qhttpserver_py._qt.snake_case import with_snake_case
 
 Subnet = tuple[QHostAddress, int]
 SubnetLike = str | tuple[QHostAddress | str, int]

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 from PySide6.QtCore import QByteArray, QUrl, QUrlQuery
 from PySide6.QtNetwork import QHostAddress, QHttpHeaders, QSslConfiguration
 
-from ._protocol.engine import Message
-from ._snake import with_snake_case
+from qhttpserver_py._protocol.engine import Message
+from qhttpserver_py._qt.snake_case import with_snake_case
 
 if TYPE_CHECKING:
-    from ._body import BodyStream
+    from qhttpserver_py._exchange.body import BodyStream
 
 _BODY_WORTH_SHARING = 16384
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")

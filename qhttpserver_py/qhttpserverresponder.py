@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, overload
 from PySide6.QtCore import QByteArray, QIODevice, QJsonDocument
 from PySide6.QtNetwork import QHttpHeaders
 
-from . import _json, _log, _statuscode
-from ._headers import pairs
-from ._protocol.engine import Header
-from ._protocol.reply import CANCELED, DONE
-from ._protocol.wire import check_header, check_trailer
-from ._snake import with_snake_case
-from ._statuscode import StatusCode
-from .qhttpserverresponse import QHttpServerResponse
+from qhttpserver_py._content import json as qtjson
+from qhttpserver_py._content import status as statuscode
+from qhttpserver_py._content.status import StatusCode
+from qhttpserver_py._protocol.engine import Header
+from qhttpserver_py._protocol.reply import CANCELED, DONE
+from qhttpserver_py._protocol.wire import check_header, check_trailer
+from qhttpserver_py._qt import log
+from qhttpserver_py._qt.headers import pairs
+from qhttpserver_py._qt.snake_case import with_snake_case
+from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
 
 if TYPE_CHECKING:
-    from ._exchange import Exchange
+    from qhttpserver_py._exchange.exchange import Exchange
 
 Status = StatusCode | HTTPStatus | int
 Bytes = QByteArray | bytes | bytearray | memoryview
@@ -69,7 +71,7 @@ class QHttpServerResponder:
 
     _exchange: Exchange
 
-    StatusCode: TypeAlias = _statuscode.StatusCode
+    StatusCode: TypeAlias = statuscode.StatusCode
 
     def __init__(self, *_args: object) -> None:
         raise NotImplementedError(
@@ -158,15 +160,15 @@ class QHttpServerResponder:
             raise _misfit(args)
         headers = [] if fields is None else pairs(fields)
         headers = [field for field in headers if field[0] != b"content-type"]
-        self._exchange.send(code, [*headers, _JSON_TYPE], _json.indented(document))
+        self._exchange.send(code, [*headers, _JSON_TYPE], qtjson.indented(document))
 
     def _write_device(self, device: QIODevice, headers: list[Header], code: int) -> None:
-        from . import _streams  # sockets' layer: only replies from devices need it
+        from qhttpserver_py._exchange import streams  # sockets' layer: only replies from devices need it
 
         try:
-            source = _streams.make_source(device)
-        except _streams.DeviceNotReadable as error:
-            _log.warning(_log.SERVER, f"500: {error}")
+            source = streams.make_source(device)
+        except streams.DeviceNotReadable as error:
+            log.warning(log.SERVER, f"500: {error}")
             self._exchange.send(500, (_EMPTY_TYPE,), b"")
             return
         if source is None:
@@ -243,7 +245,7 @@ class QHttpServerResponder:
                         "name it in writeBeginChunked(headers, trailerNames)"
                     )
         if not last and not fields:
-            _log.warning(_log.SERVER, "Chunk must have length > 0")
+            log.warning(log.SERVER, "Chunk must have length > 0")
         exchange.end(last, fields)
 
     # ---- state

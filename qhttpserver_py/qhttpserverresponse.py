@@ -11,14 +11,14 @@ from typing import Any, NoReturn, TypeAlias, overload
 from PySide6.QtCore import QByteArray, QFile, QIODevice, QJsonArray, QJsonDocument, QJsonValue
 from PySide6.QtNetwork import QHttpHeaders
 
-from . import _statuscode
-from ._headers import pairs, qt_headers
-from ._json import dumps
-from ._mime import EMPTY, JSON, for_file, sniff, type_fields
-from ._protocol.engine import Header, Headers
-from ._protocol.wire import check_header
-from ._snake import with_snake_case
-from ._statuscode import CODES, Status, code_of
+from qhttpserver_py._content import status as statuscode
+from qhttpserver_py._content.json import dumps
+from qhttpserver_py._content.mime import EMPTY, JSON, for_file, sniff, type_fields
+from qhttpserver_py._content.status import CODES, Status, code_of
+from qhttpserver_py._protocol.engine import Header, Headers
+from qhttpserver_py._protocol.wire import check_header
+from qhttpserver_py._qt.headers import pairs, qt_headers
+from qhttpserver_py._qt.snake_case import with_snake_case
 
 Bytes = QByteArray | bytes | bytearray | memoryview
 Json = QJsonArray | QJsonDocument | QJsonValue | dict[str, Any] | list[Any]
@@ -45,7 +45,7 @@ class QHttpServerResponse:
 
     __slots__ = ("__weakref__", "_data", "_headers", "_status")
 
-    StatusCode: TypeAlias = _statuscode.StatusCode
+    StatusCode: TypeAlias = statuscode.StatusCode
 
     _status: int
     _headers: Headers
@@ -173,7 +173,7 @@ class QHttpServerResponse:
 
 
 def _is_status(value: object) -> bool:
-    return isinstance(value, (_statuscode.StatusCode, int)) and not isinstance(value, bool)
+    return isinstance(value, (statuscode.StatusCode, int)) and not isinstance(value, bool)
 
 
 def _mime_type(value: object) -> bytes:

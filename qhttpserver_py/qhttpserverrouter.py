@@ -8,23 +8,31 @@ from typing import TYPE_CHECKING, Any, overload
 
 from PySide6.QtCore import QMetaType, QObject, QRegularExpressionMatch, QThread
 
-from . import _log
-from ._binding import Binding, Mismatch, Plan, UnbindableError, callable_name, inspect_handler, plan
-from ._converters import NO_VALUE, ConverterTable
-from ._matcher import PathMatcher, RefusedError, compile_path, quoted
-from ._pattern import placeholders
-from ._protocol.engine import Message
-from ._protocol.reply import WAITING
-from ._receiver import Receiver, without_owner
-from ._registration import check_served
-from ._routing import HEAD_BY_GET, EveryMethod, Found, Route, RouteTable, methods_tried, path_of
-from ._snake import with_snake_case
-from .qhttpserverrequest import Method, QHttpServerRequest
-from .qhttpserverrouterrule import QHttpServerRouterRule
+from qhttpserver_py._protocol.engine import Message
+from qhttpserver_py._protocol.reply import WAITING
+from qhttpserver_py._qt import log
+from qhttpserver_py._qt.receiver import Receiver, without_owner
+from qhttpserver_py._qt.snake_case import with_snake_case
+from qhttpserver_py._routing.binding import (
+    Binding,
+    Mismatch,
+    Plan,
+    UnbindableError,
+    callable_name,
+    inspect_handler,
+    plan,
+)
+from qhttpserver_py._routing.converters import NO_VALUE, ConverterTable
+from qhttpserver_py._routing.matcher import PathMatcher, RefusedError, compile_path, quoted
+from qhttpserver_py._routing.pattern import placeholders
+from qhttpserver_py._routing.registration import check_served
+from qhttpserver_py._routing.table import HEAD_BY_GET, EveryMethod, Found, Route, RouteTable, methods_tried, path_of
+from qhttpserver_py.qhttpserverrequest import Method, QHttpServerRequest
+from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule
 
 if TYPE_CHECKING:
-    from .qabstracthttpserver import QAbstractHttpServer
-    from .qhttpserverresponder import QHttpServerResponder
+    from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
+    from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 
 Rule = QHttpServerRouterRule
 ConverterKey = QMetaType | QMetaType.Type | type
@@ -117,7 +125,7 @@ class QHttpServerRouter:
             )
             return self._install(rule, types, None)
         except RefusedError as refused:
-            _log.warning(_log.RULE, str(refused))
+            log.warning(log.RULE, str(refused))
             return None
 
     def handleRequest(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> bool:
@@ -157,7 +165,7 @@ class QHttpServerRouter:
             view = _View(Binding(callback, made, without_owner(callback, context)), self._answer)
             return self._install(rule_type(pattern, methods, context, view), made.values, view)
         except RefusedError as refused:
-            _log.warning(_log.RULE, str(refused))
+            log.warning(log.RULE, str(refused))
             return None
 
     def _allow(self) -> bytes:
@@ -194,8 +202,8 @@ class QHttpServerRouter:
         if rule._receiver is not None and (self._server is None or rule.contextObject() is not self._server.object()):
             forget, known = _weakly(self, QHttpServerRouter._forget), weakref.ref(rule)
             rule._receiver.watch(lambda: forget(known()))
-        if _log.RULE.isDebugEnabled():
-            _log.debug(_log.RULE, f"url pathRegexp: {quoted(f'^{matcher.expression.plain}$')}")
+        if log.RULE.isDebugEnabled():
+            log.debug(log.RULE, f"url pathRegexp: {quoted(f'^{matcher.expression.plain}$')}")
         return rule
 
     def _check_receiver(self, rule: Rule) -> None:

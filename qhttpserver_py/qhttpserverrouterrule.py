@@ -8,16 +8,16 @@ from typing import Any, overload
 
 from PySide6.QtCore import QObject, QRegularExpressionMatch
 
-from ._binding import Binding, Mismatch, UnbindableError, callable_name, inspect_handler, plan
-from ._converters import ConverterTable
-from ._matcher import PathMatcher, RefusedError, compile_path
-from ._pattern import PathExpression
-from ._receiver import Receiver, without_owner
-from ._registration import check_served
-from ._routing import path_of
-from ._snake import with_snake_case
-from .qhttpserverrequest import Method, QHttpServerRequest
-from .qhttpserverresponder import QHttpServerResponder
+from qhttpserver_py._qt.receiver import Receiver, without_owner
+from qhttpserver_py._qt.snake_case import with_snake_case
+from qhttpserver_py._routing.binding import Binding, Mismatch, UnbindableError, callable_name, inspect_handler, plan
+from qhttpserver_py._routing.converters import ConverterTable
+from qhttpserver_py._routing.matcher import PathMatcher, RefusedError, compile_path
+from qhttpserver_py._routing.pattern import PathExpression
+from qhttpserver_py._routing.registration import check_served
+from qhttpserver_py._routing.table import path_of
+from qhttpserver_py.qhttpserverrequest import Method, QHttpServerRequest
+from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 
 RuleHandler = Callable[[QRegularExpressionMatch, QHttpServerRequest, QHttpServerResponder], Any]
 Bound = Callable[..., Any]

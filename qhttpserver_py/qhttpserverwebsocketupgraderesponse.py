@@ -8,9 +8,9 @@ from typing import SupportsIndex, overload
 
 from PySide6.QtCore import QByteArray
 
-from ._protocol.wire import TOKEN
-from ._snake import with_snake_case
-from ._statuscode import StatusCode
+from qhttpserver_py._content.status import StatusCode
+from qhttpserver_py._protocol.wire import TOKEN
+from qhttpserver_py._qt.snake_case import with_snake_case
 
 BytesLike = QByteArray | bytes | bytearray | memoryview
 

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 from shiboken6 import isValid
 
-from ._cli_access import printable, request_line
+from qhttpserver_py._serving.access_log import printable, request_line
 
 if TYPE_CHECKING:
-    from .qabstracthttpserver import QAbstractHttpServer
-    from .qhttpserverrequest import QHttpServerRequest
+    from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
+    from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
 __all__ = ["RequestEntry", "RequestLogModel"]
 

@@ -21,9 +21,9 @@ from typing import Literal
 
 from PySide6.QtCore import QMetaObject, QObject, QTimer, SignalInstance
 
-from qhttpserver_py import _log
-from qhttpserver_py._mailbox import Mailbox
+from qhttpserver_py._loop.mailbox import Mailbox
 from qhttpserver_py._protocol.engine import Header
+from qhttpserver_py._qt import log
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
 __all__ = ["EventStream", "format_event"]
@@ -233,8 +233,8 @@ class EventStream:
                     self._queue.popleft()
                 self._queue.append(data)
         if full and self._overflow == "close":
-            _log.warning(
-                _log.SERVER, f"a client of server-sent events is {self._limit} events behind; closing its stream"
+            log.warning(
+                log.SERVER, f"a client of server-sent events is {self._limit} events behind; closing its stream"
             )
             self._queue.clear()
             self.close()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from qhttpserver_py._testing_tls import TlsAuthority
+    from qhttpserver_py.testing.tls import TlsAuthority
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -32,7 +32,7 @@ def _collect_in_the_main_thread() -> Iterator[None]:
 def _collect_between_tests(_collect_in_the_main_thread: None) -> Iterator[None]:
     gc.disable()  # whatever the test before did
     yield
-    log = sys.modules.get("qhttpserver_py._log")
+    log = sys.modules.get("qhttpserver_py._qt.log")
     assert log is None or not log.HTTP1.isDebugEnabled(), "the test left debug messages on"
     if gc.get_count()[0] > _UNCOLLECTED:
         gc.collect()
@@ -59,6 +59,6 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
 @pytest.fixture(scope="session")
 def authority() -> TlsAuthority:
     """A certificate authority that clients of the tests trust."""
-    from qhttpserver_py._testing_tls import TlsAuthority
+    from qhttpserver_py.testing.tls import TlsAuthority
 
     return TlsAuthority()

@@ -19,7 +19,7 @@ from qhttpserver_py import (
     QHttpServerResponder,
 )
 
-from .rawclient import RawClient, ask, bound, listening, logged, reported, settle, spin
+from .support.rawclient import RawClient, ask, bound, listening, logged, reported, settle, spin
 
 pytestmark = pytest.mark.usefixtures("qapp")
 

@@ -23,7 +23,7 @@ from qhttpserver_py import (
     QHttpServerRouterRule,
 )
 
-from .rawclient import RawClient, ask, bound, logged, reported, spin
+from .support.rawclient import RawClient, ask, bound, logged, reported, spin
 
 pytestmark = pytest.mark.usefixtures("qapp")
 

@@ -15,7 +15,7 @@ from PySide6.QtNetwork import QHttpHeaders
 
 from qhttpserver_py import QHttpServer, QHttpServerResponder, QHttpServerResponse
 
-from .rawclient import RawClient, Reply, ask, bound, logged, reported, spin
+from .support.rawclient import RawClient, Reply, ask, bound, logged, reported, spin
 
 pytestmark = pytest.mark.usefixtures("qapp")
 

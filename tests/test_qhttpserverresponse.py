@@ -7,7 +7,7 @@ import pytest
 from PySide6.QtCore import QByteArray, QJsonArray, QJsonDocument, QJsonValue, QUrl
 from PySide6.QtNetwork import QHttpHeaders
 
-from qhttpserver_py._statuscode import StatusCode
+from qhttpserver_py._content.status import StatusCode
 from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
 
 

@@ -13,7 +13,7 @@ from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 from qhttpserver_py.qhttpserverrouter import QHttpServerRouter
 
-from .routing_fakes import (
+from .support.routing_fakes import (
     Even,
     FakeResponder,
     add,

@@ -16,7 +16,7 @@ from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverrouter import QHttpServerRouter
 from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule
 
-from .routing_fakes import (
+from .support.routing_fakes import (
     FakeServer,
     add,
     ask,

@@ -8,7 +8,7 @@ from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 from qhttpserver_py.qhttpserverrouter import QHttpServerRouter
 from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule, method_tokens
 
-from .routing_fakes import FakeResponder, make_request
+from .support.routing_fakes import FakeResponder, make_request
 
 Method = QHttpServerRequest.Method
 

@@ -18,8 +18,8 @@ from qhttpserver_py._protocol.engine import Message
 from qhttpserver_py.qhttpserverrequest import _NO_PEER
 from qhttpserver_py.requestlog import RequestLogModel
 
-from . import rawclient
-from .rawclient import bound
+from .support import rawclient
+from .support.rawclient import bound
 
 pytestmark = pytest.mark.usefixtures("qapp")
 Column = RequestLogModel.Column

@@ -10,10 +10,10 @@ import weakref
 import pytest
 from PySide6.QtCore import QObject, QThread, Signal
 
-from qhttpserver_py._streams import make_source
+from qhttpserver_py._exchange.streams import make_source
 from qhttpserver_py.sse import EventStream, format_event
 
-from .rawclient import wait_until
+from .support.rawclient import wait_until
 
 
 @pytest.fixture(autouse=True)

@@ -13,15 +13,15 @@ from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtNetwork import QHostAddress
 
 from qhttpserver_py import QHttpServer, QHttpServerResponse, QHttpServerRouter
-from qhttpserver_py._connection import Connection
 from qhttpserver_py._protocol.engine import Event, Limits, Message, Refusal, Reset
-from qhttpserver_py._protocol.http1 import Http1Engine
-from qhttpserver_py._protocol.http2 import Http2Engine, Http2Settings
+from qhttpserver_py._protocol.http1.engine import Http1Engine
+from qhttpserver_py._protocol.http2.engine import Http2Engine, Http2Settings
+from qhttpserver_py._transport.connection import Connection
 from qhttpserver_py.qhttpserverrequest import Method, Peer, QHttpServerRequest
 from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule
 from qhttpserver_py.testing import FakeSocket
 
-from ..h2frames import GET, POST, PREFACE, data, frame, headers, ping, rst_stream, settings, window_update
+from ..support.h2frames import GET, POST, PREFACE, data, frame, headers, ping, rst_stream, settings, window_update
 
 MEMORY = 200_000
 """Octets an engine may hold unread, with the limits below."""
@@ -201,7 +201,7 @@ def _answer(engine: Http1Engine, made: QHttpServerResponse, form: int, trailers:
 
 
 def _checked(name: bytes, value: bytes) -> list[tuple[bytes, bytes]]:
-    from qhttpserver_py._results import header_fields
+    from qhttpserver_py._serving.results import header_fields
 
     return header_fields([(name, value)])
 

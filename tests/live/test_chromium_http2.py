@@ -10,9 +10,9 @@ import pytest
 from PySide6.QtNetwork import QHostAddress, QSslServer
 
 from qhttpserver_py import QHttpServer, QHttpServerRequest
-from qhttpserver_py._testing_tls import TlsAuthority
+from qhttpserver_py.testing.tls import TlsAuthority
 
-from ..rawclient import spin
+from ..support.rawclient import spin
 from .chromium import Browser, missing
 
 pytestmark = [

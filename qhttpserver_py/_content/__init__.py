@@ -1,0 +1,1 @@
+"""What a body is: its JSON, its media type, its status, its conditional requests."""

@@ -1,0 +1,399 @@
+"""One request whose handler holds a responder, or whose answer comes later.
+
+The exchange guards the order of operations (``_protocol/reply.py``), carries calls from other
+threads to the server's, and feeds a stream to the peer no faster than the peer takes it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from qhttpserver_py._exchange.pump import Drain, Pump, with_source_fields
+from qhttpserver_py._protocol.engine import Header, Headers, Message
+from qhttpserver_py._protocol.http1.response import check_status
+from qhttpserver_py._protocol.reply import CANCELED, DONE, STREAMING, WAITING, ReplyState, advance
+from qhttpserver_py._qt import log
+from qhttpserver_py._qt.headers import with_fields
+
+if TYPE_CHECKING:
+    from qhttpserver_py._exchange.body import BodyStream
+    from qhttpserver_py._exchange.streams import Source
+    from qhttpserver_py._transport.connection import Connection
+
+CLIENT_GONE = 499
+"""Status that observers see for a reply whose peer left before it was complete."""
+
+EMPTY_TYPE: tuple[Header, ...] = ((b"content-type", b"application/x-empty"),)
+
+
+class Exchange:
+    """A request in flight. Created by the connection; its calls are safe from any thread."""
+
+    __slots__ = (
+        "__weakref__",
+        "_cancel_hooks",
+        "_core",
+        "_drain",
+        "_dropped",
+        "_ident",
+        "_pump",
+        "_sent",
+        "_status",
+        "_waits",
+        "announced",
+        "body",
+        "connection",
+        "fields",
+        "label",
+        "message",
+        "on_reply",
+        "state",
+        "stream_id",
+    )
+
+    def __init__(self, connection: Connection, message: Message, label: str) -> None:
+        self.connection: Connection | None = connection
+        self._core = connection.core
+        self.message = message
+        self.stream_id = message.stream_id
+        self.label = label
+        self.state: ReplyState = WAITING
+        self.announced: frozenset[bytes] = frozenset()
+        self.fields: Headers = ()  # added to whatever reply is sent
+        self.on_reply: Callable[[int, int], None] | None = None
+        self.body: BodyStream | None = None
+        self._pump: Pump | None = None
+        self._cancel_hooks: list[Callable[[], None]] = []
+        self._drain: Drain | None = None
+        self._ident = threading.get_ident()
+        self._status = 0
+        self._sent = 0
+        self._waits = 0  # results that are awaited and may answer yet
+        self._dropped = False  # the last responder went meanwhile
+
+    # ---- what a handler may do; order checked in the caller's thread, bytes moved in the server's
+
+    def send(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer with a whole reply; ValueError, and nothing is answered, where it must not be sent."""
+        self._open("send", status, lambda: self._send(status, headers, body))
+
+    def begin(self, status: int, headers: Headers, length: int | None = None) -> None:
+        """Begin a streamed reply; ValueError, and none is begun, where its head must not be sent."""
+        self._open("begin", status, lambda: self._begin(status, headers, length))
+
+    def chunk(self, data: bytes) -> None:
+        """Send a piece of a streamed reply."""
+        self.state = state = advance(self.state, "chunk")
+        if state is CANCELED:
+            return
+        if not data:
+            log.warning(log.SERVER, "Chunk must have length > 0")
+            return
+        self._run(lambda: self._chunk(data))
+
+    def end(self, data: bytes, trailers: Headers = ()) -> None:
+        """End a streamed reply with its last piece and its trailers."""
+        self.state = state = advance(self.state, "end")
+        if state is not CANCELED:
+            self._run(lambda: self._end(data, trailers))
+
+    def stream(self, status: int, headers: Headers, source: Source, *, typed: bool = False) -> None:
+        """Answer with what *source* gives, as fast as the peer takes it; *typed*: add no content type."""
+        try:
+            self.state = state = advance(self.state, "send")
+        except Exception:
+            source.close()
+            raise
+        if state is CANCELED:
+            source.close()
+            return
+        self._run(lambda: self._stream(status, headers, source, typed))
+
+    def drop(self) -> None:
+        """The last responder is gone: answer for it if it did not."""
+        state = self.state
+        if state is WAITING or state is STREAMING:
+            self._run(self._drop)
+
+    def wait(self) -> None:
+        """A result is awaited: the last responder may go without an answer."""
+        self._waits += 1
+
+    def waited(self) -> None:
+        """The awaited result is there, and dealt with."""
+        self._waits -= 1
+        if self._dropped and self.state <= STREAMING:
+            self._drop()
+
+    def send_raw(self, status: int, reply: bytes, size: int) -> None:
+        """Answer with bytes that are a whole reply, and close (server's thread only)."""
+        self.state = state = advance(self.state, "send")
+        connection = self.connection
+        if state is not CANCELED and connection is not None:
+            connection.write_last(reply)
+            self._complete(status, size)
+
+    def upgraded(self) -> None:
+        """The socket speaks another protocol from here on; nothing is left to answer."""
+        self.state = DONE
+        self._complete(101, 0)
+
+    def fail(self) -> None:
+        """The handler raised: answer 500 where nothing was answered, cut a reply that was begun."""
+        if self.state is WAITING:
+            self.send(500, EMPTY_TYPE, b"")
+        elif self.state is STREAMING:
+            self._run(self._abort)
+
+    def backlog(self) -> int:
+        """Bytes of this reply that wait for the peer."""
+        connection = self.connection
+        return connection.backlog(self.stream_id) if connection is not None else 0
+
+    def when_canceled(self, hook: Callable[[], None]) -> None:
+        """Call *hook* once if the peer leaves before the reply is complete."""
+        if self.state is CANCELED:
+            hook()
+        elif self.connection is not None:  # else it is answered, and what goes on goes on
+            self._cancel_hooks.append(hook)
+
+    def when_drained(self, hook: Callable[[], None]) -> None:
+        """Call *hook* whenever the peer took bytes of this reply."""
+        if self._drain is None:
+            self._drain = Drain(self, lambda error: self._core.report(error, self.label))
+        self._drain.hooks.append(hook)
+        connection = self.connection
+        if connection is not None:
+            self._run(connection.watch_drain)
+
+    # ---- called by the connection, in the server's thread
+
+    def cancel(self, reason: str = "the peer left") -> None:
+        """The peer gave up or broke a rule, or the connection is gone."""
+        self.connection = None
+        pump, self._pump = self._pump, None
+        if self.state is not DONE or pump is not None:
+            self.state = CANCELED
+        if pump is not None:
+            pump.stop()
+        body, self.body = self.body, None
+        if body is not None:
+            body.abort(reason)
+        hooks, self._cancel_hooks = self._cancel_hooks, []
+        self._drain = None
+        if self.on_reply is not None:
+            self.on_reply(CLIENT_GONE, self._sent)
+        for hook in hooks:
+            try:
+                hook()
+            except Exception as error:  # noqa: BLE001 - one consumer's fault must not strand the others
+                self._core.report(error, self.label)
+
+    # ---- the request's body, taken as it arrives
+
+    def feed(self) -> None:
+        """More of the request's body arrived, or its end."""
+        body = self.body
+        if body is None:
+            self.message.pieces = []
+        else:
+            body.feed()
+
+    def want_body(self) -> None:
+        """The body has a consumer: let a peer begin that waits to be asked (RFC 9110 10.1.1)."""
+        connection, message = self.connection, self.message
+        if connection is not None and message.expects_continue and self.state is WAITING:
+            message.expects_continue = False
+            connection.engine.send_continue(self.stream_id)
+            connection.flush_unless_dispatching(self.stream_id)
+
+    def hold_body(self, on: bool) -> None:
+        """The consumer of the body is behind, or caught up."""
+        if self.connection is not None and not self.connection.engine.interleaves:
+            self.connection.hold_body(on)
+
+    def consumed_body(self, size: int) -> None:
+        """The consumer took *size* bytes: over HTTP/2 the peer may send as many more."""
+        connection = self.connection
+        if connection is not None and connection.engine.interleaves:
+            connection.engine.consumed(self.stream_id, size)
+            connection.flush_unless_dispatching(self.stream_id)
+
+    def body_failed(self, error: Exception) -> None:
+        """The body's consumer raised."""
+        self._core.report(error, self.label)
+        body, self.body = self.body, None
+        self.fail()
+        if body is not None:
+            body.abort("its consumer failed")
+
+    def drained(self) -> None:
+        """The peer took bytes: read on, and tell producers that pace themselves."""
+        if self._pump is not None:
+            self._pump.drained()
+        if self._drain is not None:
+            self._drain.tell()
+
+    @property
+    def sent(self) -> int:
+        """Bytes of body that were given to the connection."""
+        return self._sent
+
+    # ---- in the server's thread
+
+    def _open(self, operation: str, status: int, call: Callable[[], None]) -> None:
+        before = self.state
+        self.state = state = advance(before, operation)
+        if state is CANCELED:
+            return
+        try:
+            check_status(status)  # here, for a caller in another thread
+            self._run(call)
+        except ValueError:
+            self.state = before
+            raise
+
+    def _run(self, call: Callable[[], None]) -> None:
+        connection = self.connection
+        if connection is None:
+            return
+        if threading.get_ident() == self._ident:
+            call()
+        else:
+            connection.post(call)
+
+    def _send(self, status: int, headers: Headers, body: bytes) -> None:
+        connection = self.connection
+        if connection is not None:
+            if self.fields:
+                headers = with_fields(headers, self.fields)
+            connection.engine.send_response(self.stream_id, status, headers, body)
+            self._complete(status, len(body))
+
+    def _begin(self, status: int, headers: Headers, length: int | None) -> None:
+        connection = self.connection
+        if connection is None:
+            return
+        self._status, self._sent = status, 0
+        if self.fields:
+            headers = with_fields(headers, self.fields)
+        connection.engine.send_headers(self.stream_id, status, headers, length)
+        connection.flush_unless_dispatching(self.stream_id)
+
+    def _chunk(self, data: bytes) -> None:
+        connection = self.connection
+        if connection is not None:
+            self._sent += len(data)
+            connection.engine.send_chunk(self.stream_id, data)
+            connection.flush()
+
+    def _end(self, data: bytes, trailers: Headers) -> None:
+        connection = self.connection
+        if connection is None:
+            return
+        if data:
+            self._sent += len(data)
+            connection.engine.send_chunk(self.stream_id, data)
+        if trailers and self.message.version == 10:
+            log.warning(log.HTTP1, "Cannot send trailers for HTTP/1.0 connections.")
+            trailers = ()
+        connection.engine.end_stream(self.stream_id, trailers)
+        self._complete(self._status, self._sent)
+
+    def _drop(self) -> None:
+        connection = self.connection
+        if connection is None:
+            return
+        if self._waits:
+            self._dropped = True
+        elif self.state is WAITING:
+            log.warning(log.SERVER, f"{self.label}: the responder was dropped without a reply; answering 500")
+            self.state = DONE
+            self._send(500, EMPTY_TYPE, b"")
+        elif self.state is STREAMING:
+            log.warning(log.SERVER, f"{self.label}: the responder was dropped inside a streamed reply; aborting it")
+            self._abort()
+
+    def _abort(self) -> None:
+        connection = self.connection
+        if connection is not None:
+            self.state = CANCELED
+            connection.abort_exchange(self)
+
+    def _complete(self, status: int, size: int) -> None:
+        connection = self.connection
+        if connection is None:
+            return
+        self.connection = None
+        self._cancel_hooks = []
+        self._drain = None
+        body, self.body = self.body, None
+        if self.on_reply is not None:
+            self.on_reply(status, size)
+        connection.exchange_done(self, size)
+        if body is not None:
+            body.abort("the request was answered before its body was complete")
+
+    # ---- streams
+
+    def _stream(self, status: int, headers: Headers, source: Source, typed: bool) -> None:
+        connection = self.connection
+        if connection is None:
+            source.close()
+            return
+        if self.message.method == "HEAD":  # RFC 9110 9.3.2: the head of the reply, and no body
+            length = source.size
+            fields: Headers = with_source_fields(headers, source)
+            if self.fields:
+                fields = with_fields(fields, self.fields)
+            source.close()
+            connection.engine.send_headers(self.stream_id, status, fields, length)
+            connection.engine.end_stream(self.stream_id)
+            self._complete(status, 0)
+            return
+        self._status = status
+        self._pump = Pump(self, status, headers, source, typed)
+        connection.watch_drain()
+        self._pump.start()
+
+    def begin_source(self, status: int, headers: Headers, length: int | None) -> None:
+        """The pump has the first piece: send the head."""
+        self._begin(status, headers, length)
+
+    def put(self, data: bytes) -> None:
+        """The pump has a piece; ``flush()`` follows."""
+        connection = self.connection
+        if connection is not None:
+            self._sent += len(data)
+            connection.engine.send_chunk(self.stream_id, data)
+
+    def flush(self) -> None:
+        """Write what was put."""
+        if self.connection is not None:
+            self.connection.flush()
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Have *call* run when other connections had their turn."""
+        if self.connection is not None:
+            self.connection.post(call)
+
+    def source_ended(self) -> None:
+        """The source gave its last piece."""
+        connection = self.connection
+        self._pump = None
+        if connection is not None:
+            connection.engine.end_stream(self.stream_id)
+            self._complete(self._status, self._sent)
+
+    def source_failed(self, error: Exception, *, begun: bool) -> None:
+        """The source raised: tell the peer while that is possible, else cut the reply visibly."""
+        self._pump = None
+        if self.connection is None:
+            return
+        self.connection.report(error)
+        if begun:
+            self._abort()
+        else:
+            self._send(500, EMPTY_TYPE, b"")

@@ -1,0 +1,162 @@
+"""Moves a source into a reply, no faster than the peer takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qhttpserver_py._content.mime import sniff
+from qhttpserver_py._protocol.engine import Header, Headers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qhttpserver_py._exchange.exchange import Exchange
+    from qhttpserver_py._exchange.streams import Source
+
+HIGH_WATER = 262144
+"""A source is read only while fewer bytes than this wait for the peer."""
+
+PIECE = 65536
+"""How much a source is asked for at a time, in bytes."""
+
+_OCTETS = b"application/octet-stream"
+
+
+class Pump:
+    """One source on its way to the peer. Lives in the server's thread.
+
+    The head of the reply is sent with the first piece: a source that fails before it has given
+    anything can still be answered with 500, and its first bytes tell the content type.
+    """
+
+    __slots__ = ("_again", "_due", "_exchange", "_head", "_running", "_source", "_typed", "status")
+
+    def __init__(self, exchange: Exchange, status: int, headers: Headers, source: Source, typed: bool) -> None:
+        self._exchange = exchange
+        self._source: Source | None = source
+        self._head: Headers | None = headers
+        self._typed = typed
+        self._running = False
+        self._again = False
+        self._due = False  # a call of run() is on its way
+        self.status = status
+
+    def start(self) -> None:
+        """Begin to move."""
+        source = self._source
+        if source is not None:
+            source.start(self.run)
+            self.run()
+
+    def stop(self) -> None:
+        """The peer left: let go of the source at once."""
+        source, self._source = self._source, None
+        if source is not None and not self._running:  # else run() closes it, when its own code has returned
+            source.close()
+
+    def drained(self) -> None:
+        """The peer took bytes; while this moves, ``_move()`` looks for itself."""
+        if not self._running:
+            self.run()
+
+    def run(self) -> None:
+        """Move what the source has while less than HIGH_WATER waits."""
+        source = self._source
+        if source is None:
+            return
+        if self._running:  # the source spoke up inside its own read(): its pieces must stay in order
+            self._again = True
+            return
+        self._running = self._again = True
+        try:
+            while self._again:
+                self._again = False
+                self._move(source)
+        except Exception as error:  # noqa: BLE001 - whatever the source raised, the reply is broken
+            self._source = None
+            source.close()
+            self._exchange.source_failed(error, begun=self._head is None)
+        finally:
+            self._running = False
+            if self._source is not source:
+                source.close()
+
+    def _move(self, source: Source) -> None:
+        exchange = self._exchange
+        room = HIGH_WATER - exchange.backlog()
+        while room > 0 and self._source is source:
+            data = source.read(min(room, PIECE))
+            if self._source is not source:  # the source's own code made the peer leave
+                return
+            if self._head is not None:
+                self._begin(source, data or b"")
+            if data is None:
+                break
+            if not data:
+                self._source = None
+                source.close()
+                exchange.source_ended()
+                return
+            exchange.put(data)
+            room -= len(data)
+        spoke_up, self._again = self._again, False
+        exchange.flush()
+        woken, self._again = self._again, spoke_up  # by a slot of the application's that heard of bytes written
+        if (woken or room <= 0) and not self._due and self._source is source and exchange.backlog() < HIGH_WATER:
+            # All of it has left already. Qt tells of that inside flush(), or not at all where this is in a slot
+            # of bytesWritten(); and with a fast peer this would never return if it looped here.
+            self._due = True
+            exchange.post(self._go_on)
+
+    def _go_on(self) -> None:
+        self._due = False
+        self.run()
+
+    def _begin(self, source: Source, first: bytes) -> None:
+        headers = with_source_fields(self._head or (), source)
+        self._head = None
+        if not self._typed and not any(name == b"content-type" for name, _ in headers):
+            headers = [(b"content-type", sniff(first) if first else _OCTETS), *headers]
+        self._exchange.begin_source(self.status, headers, source.size)
+
+
+class Drain:
+    """Tells producers that pace themselves when the peer took bytes of their reply. Lives in the server's thread."""
+
+    __slots__ = ("_due", "_exchange", "_missed", "_report", "_telling", "hooks")
+
+    def __init__(self, exchange: Exchange, report: Callable[[Exception], None]) -> None:
+        self._exchange = exchange
+        self._report = report
+        self._telling = False
+        self._missed = False  # the peer took more while the hooks ran
+        self._due = False  # a call of _tell_again() is on its way
+        self.hooks: list[Callable[[], None]] = []
+
+    def tell(self) -> None:
+        """Call the hooks, none of them inside its own write."""
+        if self._telling:
+            self._missed = True
+            return
+        exchange = self._exchange
+        before = exchange.sent
+        self._telling, self._missed = True, False
+        for hook in tuple(self.hooks):
+            try:
+                hook()
+            except Exception as error:  # noqa: BLE001 - one producer's fault must not strand the others
+                self._report(error)
+        self._telling = False
+        if (self._missed or exchange.sent != before) and not self._due and not exchange.backlog():
+            self._due = True  # all of it has left already, and nobody else would call: see Pump._move()
+            exchange.post(self._tell_again)
+
+    def _tell_again(self) -> None:
+        self._due = False
+        self.tell()
+
+
+def with_source_fields(headers: Headers, source: Source) -> list[Header]:
+    """Return *headers* with the fields the source brings, unless the handler gave them itself."""
+    given = {name for name, _ in headers}
+    return [*(field for field in source.headers if field[0] not in given), *headers]

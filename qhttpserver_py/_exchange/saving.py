@@ -1,0 +1,114 @@
+"""Writes a request's body to a device, no faster than the device takes it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QFileDevice, QIODevice, QSaveFile
+
+if TYPE_CHECKING:
+    from qhttpserver_py._exchange.body import BodyStream
+
+HIGH_WATER = 262144
+"""A sequential device (a socket, a process) with more than this unwritten gets no more, in bytes."""
+
+_DELETED = "the device was deleted while the body was written to it"
+
+
+class Saving:
+    """One body on its way to one device. Lives in the server's thread."""
+
+    def __init__(self, body: BodyStream, device: QIODevice) -> None:
+        self.done: Future[None] = Future()
+        self.done.set_running_or_notify_cancel()
+        self._body: BodyStream | None = body
+        self._device: Any = device
+        self._opened = not device.isOpen()
+        self._paced = False
+        if self._opened and not device.open(QIODevice.OpenModeFlag.WriteOnly):
+            self._opened = False
+            self._fail_to("open the device for writing")
+        elif not device.isWritable():
+            self._fail_to("write the body: the device is not open for writing")
+        elif device.isSequential():
+            self._paced = True
+            device.bytesWritten.connect(self._written)
+            device.aboutToClose.connect(self._closed)
+
+    def write(self, piece: bytes) -> None:
+        """Write *piece*."""
+        if self.done.done():
+            return
+        try:
+            if self._device.write(piece) != len(piece):
+                self._fail_to("write the body")
+            elif self._paced and self._device.bytesToWrite() > HIGH_WATER and self._body is not None:
+                self._body._device_full = True
+        except RuntimeError:  # shiboken's, for an object that is gone
+            self.fail(OSError(_DELETED))
+
+    def end(self) -> None:
+        """The whole body was written: see that it reached the device."""
+        if self.done.done():
+            return
+        try:
+            if not self._completed():
+                self._fail_to("write the body")
+                return
+        except RuntimeError:
+            self.fail(OSError(_DELETED))
+            return
+        self._let_go()
+        self.done.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        """Give up; what is left of the body is thrown away."""
+        if self.done.done():
+            return
+        device, opened = self._device, self._opened
+        self._let_go()
+        with suppress(RuntimeError):
+            if opened and isinstance(device, QSaveFile):
+                device.cancelWriting()
+                device.commit()
+            elif opened:
+                device.close()
+        self.done.set_exception(error)
+
+    def _completed(self) -> bool:
+        device = self._device
+        if isinstance(device, QFileDevice) and not device.flush():  # a full disk may show only here
+            return False
+        if not self._opened:
+            return True
+        if isinstance(device, QSaveFile):
+            return bool(device.commit())
+        if not self._paced:  # a process or socket is still writing; closing would cut it short
+            device.close()
+        return True
+
+    def _fail_to(self, what: str) -> None:
+        self.fail(OSError(f"cannot {what}: {self._device.errorString()}"))
+
+    def _let_go(self) -> None:
+        body, self._body = self._body, None
+        if body is not None and body._device_full:
+            body._device_full = False
+            body._schedule()
+        if self._paced:
+            self._paced = False
+            with suppress(RuntimeError):
+                self._device.bytesWritten.disconnect(self._written)
+                self._device.aboutToClose.disconnect(self._closed)
+        self._device = None
+
+    def _written(self, _count: int) -> None:
+        body = self._body
+        if body is not None and body._device_full and self._device.bytesToWrite() <= HIGH_WATER // 2:
+            body._device_full = False
+            body._schedule()
+
+    def _closed(self) -> None:
+        self.fail(OSError("the device was closed while the body was written to it"))

@@ -1,0 +1,1 @@
+"""asyncio on Qt's event loop, awaitables, threads, and the mailbox between them."""

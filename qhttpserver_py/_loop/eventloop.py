@@ -1,0 +1,120 @@
+"""The asyncio loops of the threads: which one a coroutine runs on, and when ours are closed."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any, Self, TypeVar
+
+from PySide6.QtCore import QAbstractEventDispatcher, QCoreApplication, QObject, Qt, QThread
+
+from qhttpserver_py._loop.qteventloop import QtEventLoop
+
+T = TypeVar("T")
+
+
+class StartedTask(asyncio.Task[T]):
+    """A task begun from Qt code: an exception that nobody waits for goes to sys.excepthook."""
+
+    _watched = False
+
+    def add_done_callback(self, fn: Callable[[Self], object], /, *, context: Context | None = None) -> None:
+        """As in asyncio; whoever waits for the task gets its exception."""
+        self._watched = True
+        super().add_done_callback(fn, context=context)
+
+    def _ended(self, _: object) -> None:
+        _tasks.discard(self)
+        if self._watched or self.cancelled():
+            return
+        error = self.exception()
+        if isinstance(error, Exception):  # asyncio itself lets SystemExit and KeyboardInterrupt out
+            sys.excepthook(type(error), error, error.__traceback__)
+
+
+_tasks: set[asyncio.Task[Any]] = set()  # a loop holds its tasks weakly
+_loops: dict[int, QtEventLoop] = {}  # by thread: threading.local does not last between slots of a QThread
+_hooked: weakref.WeakSet[QObject] = weakref.WeakSet()
+
+
+def start(coroutine: Coroutine[Any, Any, T], *, context: Context | None = None) -> asyncio.Task[T]:
+    """See ``aio.start``."""
+    running = asyncio._get_running_loop()
+    try:
+        target = running if running is not None else own_loop()
+    except RuntimeError:
+        coroutine.close()
+        raise
+    task = StartedTask(coroutine, loop=target, context=context)
+    _tasks.add(task)
+    asyncio.Task.add_done_callback(task, task._ended)
+    return task
+
+
+def own_loop() -> QtEventLoop:
+    """Return the loop of ours in this thread, made at the first call."""
+    ident = threading.get_ident()
+    found = _loops.get(ident)
+    if found is not None and not found.is_closed():
+        if found.is_served():
+            found.keep()
+            return found
+        found.shut_down()
+    if QAbstractEventDispatcher.instance() is None:
+        raise RuntimeError("coroutines need Qt's event loop: make a QCoreApplication (or use a QThread) first")
+    _close_at_exit()
+    made = _loops[ident] = QtEventLoop()
+    return made
+
+
+def is_of_this_thread(loop: asyncio.AbstractEventLoop) -> bool:
+    """Return whether *loop* runs in this thread, so that its futures may be touched."""
+    return loop is asyncio._get_running_loop() or loop is _loops.get(threading.get_ident())
+
+
+def _close_at_exit() -> None:
+    """Have the loop of this thread closed before its Qt event loop is gone."""
+    thread = QThread.currentThread()
+    app = QCoreApplication.instance()
+    if app is not None and thread is app.thread():
+        if app not in _hooked:
+            _hooked.add(app)
+            app.aboutToQuit.connect(close)
+    elif thread not in _hooked:
+        _hooked.add(thread)
+        thread.finished.connect(close, Qt.ConnectionType.DirectConnection)
+
+
+def close() -> None:
+    """See ``aio.close``."""
+    found = _loops.get(threading.get_ident())
+    if found is not None:
+        found.end("now")
+        _forget_closed()
+
+
+def release() -> None:
+    """Close this thread's own loop once no task is left on it; used again, it stays."""
+    found = _loops.get(threading.get_ident())
+    if found is not None and not found.pinned:
+        found.end("idle")
+        _forget_closed()
+
+
+def _forget_closed() -> None:
+    for ident, found in tuple(_loops.items()):
+        if found.is_closed():
+            del _loops[ident]
+
+
+@atexit.register
+def _close_leftover() -> None:
+    """A program that never ran exec() gets no aboutToQuit."""
+    for found in tuple(_loops.values()):
+        found.shut_down(join=False)  # the interpreter has joined the threads by now
+    _loops.clear()

@@ -1,0 +1,290 @@
+"""The receiving half of the HTTP/1 engine: bytes to messages (RFC 9112).
+
+Strategy: the engine itself finds where messages begin and end, so that pipelining, unknown
+methods and leftovers are exact; only field lines go through llhttp. A short request without
+a body that was accepted before is recognised by its bytes and not parsed again. After a
+fault nothing more is interpreted: whoever smuggles gets one refusal and no second request.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from io import BytesIO
+
+from qhttpserver_py._protocol.engine import BodyLimit, Event, Limits, Message, Refusal
+from qhttpserver_py._protocol.http1.chunked import ChunkedDecoder
+from qhttpserver_py._protocol.http1.fields import Fault
+from qhttpserver_py._protocol.http1.head import (
+    CHUNKED,
+    CLOSE,
+    INCOMPLETE,
+    HeadReader,
+    parse_head,
+    within,
+)
+
+MEMO_ENTRIES = 256
+MEMO_HEAD = 2048
+"""Heads remembered per server, and the longest of them in octets."""
+
+MAX_UNREAD = 65536
+"""Octets kept behind an upgrade request until somebody takes them."""
+
+# What the next octet belongs to.
+_BETWEEN, _IN_HEAD, _IN_BODY, _UPGRADING, _DEAF = range(5)
+
+
+class Http1Receiver:
+    """Everything of ``Http1Engine`` that only reads."""
+
+    __slots__ = (
+        "_body",
+        "_chunks",
+        "_eof",
+        "_heads",
+        "_input",
+        "_left",
+        "_limits",
+        "_memo",
+        "_message",
+        "_owed",
+        "_reader",
+        "_unread",
+        "body_limit",
+        "linger",
+        "partial",
+        "should_close",
+    )
+
+    body_limit: BodyLimit
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._memo = limits.memo
+        self._heads = limits.heads
+        self.body_limit = lambda _message: limits.body_size
+        self.should_close = False
+        self.linger = False
+        self.partial = 0
+        self._input = _BETWEEN
+        self._reader: HeadReader | None = None
+        self._message: Message | None = None  # its body is arriving
+        self._chunks: ChunkedDecoder | None = None
+        self._left = 0  # octets of a sized body still to come
+        self._body: BytesIO | None = None
+        self._unread = b""
+        self._eof = False
+        self._owed: deque[int] = deque()  # reply bits of each message not yet answered, oldest first
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """See ``Engine``."""
+        if not self._input and len(data) <= MEMO_HEAD:
+            known = self._memo.get(data)
+            if known is not None:
+                message, bits = known
+                self._owed.append(bits)
+                if bits & CLOSE:
+                    self._input = _DEAF
+                return [message]
+        return self._receive(data)
+
+    def _receive(self, data: bytes) -> list[Event]:
+        events: list[Event] = []
+        before = self._message
+        if before is not None:
+            self._choose_body(before)
+        pos, end = 0, len(data)
+        try:
+            while pos < end:
+                if self._input <= _IN_HEAD:
+                    pos = self._take_head(data, pos, events)
+                elif self._input == _IN_BODY:
+                    pos = self._take_body(data, pos, events)
+                else:
+                    self._put_aside(data, pos)
+                    break
+        except Fault as fault:
+            events.append(self._fail(fault))
+        message = self._message
+        if message is not None and (message is not before or (message.streaming and message.pieces)):
+            events.append(message)
+        self._note_partial()
+        return events
+
+    def _note_partial(self) -> None:
+        if self._input == _IN_HEAD and self._reader is not None:
+            self.partial = 1 if self._reader.buffer else 0
+        else:
+            self.partial = 2 if self._input == _IN_BODY else 0
+
+    def _put_aside(self, data: bytes, pos: int) -> None:
+        if self._input == _UPGRADING:
+            self._unread += data[pos:]
+            if len(self._unread) > MAX_UNREAD:
+                raise Fault(400, "too much data behind an upgrade request")
+        elif not self._eof:
+            self.linger = True  # closing now would reset the connection under our reply
+
+    def _take_head(self, data: bytes, pos: int, events: list[Event]) -> int:
+        reader = self._reader
+        if reader is None:
+            stop = data.find(b"\r\n\r\n", pos) + 4
+            if stop > 3 and data[pos] != 13:
+                head = data[pos:stop]
+                if not within(head, self._limits):
+                    HeadReader(self._limits).feed(head, 0)
+                return self._begin(head, data, stop, events)
+            self._reader = reader = HeadReader(self._limits)
+            self._input = _IN_HEAD
+        pos = reader.feed(data, pos)
+        if reader.complete:
+            self._reader = None
+            return self._begin(bytes(reader.buffer), data, pos, events)
+        return pos
+
+    def _begin(self, head: bytes, data: bytes, pos: int, events: list[Event]) -> int:
+        """A head is complete; what follows it in *data* from *pos* on is its body, or the next head."""
+        known = self._memo.get(head) if len(head) <= MEMO_HEAD else None
+        if known is not None:
+            message, bits = known
+        else:
+            message, bits, length = self._parse(head)
+            if length:
+                return self._begin_body(message, bits, length, data, pos, events)
+        message.complete = True
+        self._owed.append(bits)
+        events.append(message)
+        if message.websocket:
+            self._input = _UPGRADING
+            return pos
+        self._input = _DEAF if bits & CLOSE else _BETWEEN
+        if known is None and len(head) <= MEMO_HEAD:
+            if len(self._memo) >= MEMO_ENTRIES:
+                self._memo.clear()
+            self._memo[head] = (message, bits)
+        return pos
+
+    def _parse(self, head: bytes) -> tuple[Message, int, int]:
+        known = self._heads.get(head)
+        if known is not None:
+            return known[0].again(), known[1], known[2]
+        parsed = message, bits, length = parse_head(head, self._limits)
+        if length and len(head) <= MEMO_HEAD:
+            if len(self._heads) >= MEMO_ENTRIES:
+                self._heads.clear()
+            self._heads[head] = (message.again(), bits, length)
+        return parsed
+
+    def _begin_body(self, message: Message, bits: int, length: int, data: bytes, pos: int, events: list[Event]) -> int:
+        limit = self.body_limit(message)
+        if 0 <= limit < length:
+            self._message = message
+            raise Fault(413, "content-length above the limit")
+        stop = pos + length
+        if length != CHUNKED and stop <= len(data):  # all here, as with most uploads
+            self._input = _DEAF if bits & CLOSE else _BETWEEN
+            self._owed.append(bits)
+            message.body = data[pos:stop]
+            message.complete = True
+            message.expects_continue = False
+            events.append(message)
+            return stop
+        if pos < len(data):
+            message.expects_continue = False  # the peer did not wait (RFC 9110 10.1.1)
+        self._input = _IN_BODY
+        self._message = message
+        self._body = None
+        self._left = 0 if length == CHUNKED else length
+        self._chunks = ChunkedDecoder(self._limits, limit) if length == CHUNKED else None
+        self._owed.append(bits | INCOMPLETE)
+        return pos
+
+    def _take_body(self, data: bytes, pos: int, events: list[Event]) -> int:
+        if self._chunks is not None:
+            pieces: list[bytes] = []
+            pos = self._chunks.feed(data, pos, pieces)
+            # Joined: a million chunks of an octet each must not become a million objects.
+            self._keep(b"".join(pieces))
+            complete = self._chunks.done
+        else:
+            piece = data[pos : pos + self._left]
+            pos += len(piece)
+            self._left -= len(piece)
+            self._keep(piece)
+            complete = not self._left
+        if complete:
+            self._complete_body(events)
+        return pos
+
+    def _choose_body(self, message: Message) -> None:
+        """Whether the body is collected here or handed on is known once the head was seen outside."""
+        if message.streaming:
+            if self._body is not None:
+                message.pieces.insert(0, self._body.getvalue())
+                self._body = None
+        elif self._body is None:
+            self._body = BytesIO()
+            self._body.writelines(message.pieces)
+            message.pieces.clear()
+
+    def _keep(self, piece: bytes) -> None:
+        if self._body is not None:
+            self._body.write(piece)
+        elif piece and self._message is not None:
+            self._message.pieces.append(piece)
+
+    def _complete_body(self, events: list[Event]) -> None:
+        message = self._message
+        assert message is not None
+        if self._chunks is not None:
+            message.trailers = self._chunks.trailers
+        if self._body is not None:
+            message.body = self._body.getvalue()
+        elif not message.streaming:
+            message.body = b"".join(message.pieces)
+            message.pieces.clear()
+        message.complete = True
+        self._message = self._body = self._chunks = None
+        self._owed[-1] &= ~INCOMPLETE
+        self._input = _DEAF if self._owed[-1] & CLOSE else _BETWEEN
+        events.append(message)
+
+    def _fail(self, fault: Fault) -> Refusal:
+        message = self._message
+        self._stop_reading()
+        return Refusal(1, fault.status, fault.detail, message)
+
+    def _stop_reading(self) -> None:
+        self._input = _DEAF
+        self._message = self._body = self._chunks = self._reader = None
+        self._unread = b""
+        self.partial = 0
+
+    def receive_eof(self) -> list[Event]:
+        """See ``Engine``. What was asked completely is still answered (RFC 9112 9.6)."""
+        self._eof = True
+        if self.partial:
+            return [self._fail(Fault(400, "the request was cut short"))]
+        if self._input != _UPGRADING:
+            self._stop_reading()
+        if self._owed:
+            self._owed[-1] |= CLOSE
+        else:
+            self.should_close = True
+        return []
+
+    def unfinished(self) -> list[Message]:
+        """See ``Engine``."""
+        return [self._message] if self._message is not None else []
+
+    def unread(self) -> bytes | None:
+        """Return, once, what came behind an upgrade request; None if it was more than is kept."""
+        if self._input != _UPGRADING:
+            return None
+        data, self._unread = self._unread, b""
+        return data
+
+    def resume(self) -> None:
+        """The upgrade is not taken: the reply ends the connection, what else came is dropped."""
+        self._stop_reading()
+        self.linger = not self._eof

@@ -1,0 +1,63 @@
+"""How much a peer may ask for without doing anything useful.
+
+Strategy: a bucket that costs no clock while it lasts. Useful work (requests answered, bytes
+carried) fills it; frames that only make work empty it. The clock is looked at when it is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from h2.errors import ErrorCodes
+
+from qhttpserver_py._protocol.http2.frames import ConnectionFault
+
+RESET_BURST = 200
+"""Streams given up by the peer, or by us for its fault, beyond those answered in full."""
+RESET_RATE = 20
+"""Such streams allowed per second besides."""
+CHATTER_BURST = 2000
+"""Frames without use (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA, unknown ones)."""
+CHATTER_RATE = 200
+"""Such frames allowed per second besides."""
+CHATTER_PER_REPLY = 32
+"""Such frames that a complete reply makes up for."""
+CHATTER_PER_BYTES = 512
+"""Bytes of body, either way, that make up for one such frame."""
+SETTINGS_COST = 10
+REFUSAL_COST = 10
+LINGER_STREAMS = 8
+"""Streams that were answered while the peer was still sending, and whose rest is thrown away."""
+LINGER_SIZE = 67108864
+"""Bytes of one such stream thrown away before it is reset."""
+MAX_CONTINUATIONS = 32
+"""CONTINUATION frames of one header block."""
+
+
+class Budget:
+    """A leaky bucket; ``left`` may be added to freely, its bound applies when it is spent from."""
+
+    __slots__ = ("_burst", "_clock", "_rate", "_since", "_what", "left")
+
+    def __init__(self, what: str, burst: int, rate: int, clock: Callable[[], float]) -> None:
+        self.left = burst
+        self._what = what
+        self._burst = burst
+        self._rate = rate
+        self._clock = clock
+        self._since = clock()
+
+    def spend(self, cost: int = 1) -> None:
+        """Take *cost*; raise ENHANCE_YOUR_CALM where there is nothing left."""
+        left = self.left
+        left = min(left, self._burst)
+        self.left = left = left - cost
+        if left < 0:
+            self._refill()
+
+    def _refill(self) -> None:
+        now = self._clock()
+        self.left += min(self._burst, int((now - self._since) * self._rate))
+        self._since = now
+        if self.left < 0:
+            raise ConnectionFault(ErrorCodes.ENHANCE_YOUR_CALM, f"too many {self._what}")

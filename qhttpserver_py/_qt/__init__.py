@@ -1,0 +1,1 @@
+"""Small helpers around Qt: logging categories, snake_case names, header lists."""

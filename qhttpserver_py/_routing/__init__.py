@@ -1,0 +1,1 @@
+"""Which handler serves a request, and with which arguments."""

@@ -1,0 +1,299 @@
+"""The table of routes: which rule answers a request. Pure.
+
+Strategy: the first route, in the order of registration, that takes the method and the path wins, exactly as if all
+were tried one after the other. Two dictionaries only spare the tries that cannot succeed: a path
+that some route spells out, and the longest literal directory that some route begins with. Both lead to the
+routes worth trying, in order, gathered when first asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Container, Iterable
+from typing import Any, Generic, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from qhttpserver_py._protocol.engine import Message
+
+Target = TypeVar("Target")
+Found = tuple[Target, tuple[object, ...]]
+Test = Callable[[str], Any]
+Convert = Callable[[Any], tuple[object, ...] | None]
+
+HEAD_BY_GET = "HEAD answered by GET"
+"""Stands for HEAD where no route takes HEAD itself: such a route's GET answers it (RFC 9110 9.3.2)."""
+
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+_ESCAPED_OCTET = re.compile("[\udc80-\udcff]")
+
+
+class EveryMethod:
+    """Methods of a route that decides for itself."""
+
+    __slots__ = ()
+
+    def __contains__(self, token: object) -> bool:
+        return token != HEAD_BY_GET
+
+
+class Route(Generic[Target]):
+    """One way to a target.
+
+    ``test`` returns what ``convert`` makes a result of; ``make`` makes the two when a path first comes near.
+    Both are None where the path alone decides (``exact``), or where the target does (``dynamic``).
+    """
+
+    __slots__ = ("_make", "convert", "dynamic", "exact", "found", "methods", "prefix", "pure", "target", "test")
+
+    def __init__(
+        self,
+        target: Target,
+        methods: Container[str],
+        *,
+        exact: str | None = None,
+        prefix: str = "",
+        make: Callable[[], tuple[Test, Convert | None]] | None = None,
+        pure: bool = True,
+    ) -> None:
+        self.target = target
+        self.methods = methods
+        self.exact = exact
+        self.prefix = prefix
+        self._make = make
+        self.test: Test | None = None
+        self.convert: Convert | None = None
+        self.pure = pure  # equal paths convert to equal values, with no effects: worth remembering
+        self.dynamic = exact is None and make is None
+        self.found: Found[Target] = (target, ())
+
+    def ready(self) -> Route[Target]:
+        """Return this, with its test made."""
+        if self._make is not None:
+            self.test, self.convert = self._make()
+            self._make = None
+        return self
+
+    def match(self, path: str) -> Found[Target] | None:
+        """Return the target with its captures if *path* is its; not for dynamic routes."""
+        test = self.test
+        if test is None:
+            return self.found if path == self.exact else None
+        match = test(path)
+        if match is None:
+            return None
+        convert = self.convert
+        if convert is None:
+            return self.found
+        captures = convert(match)
+        return None if captures is None else (self.target, captures)
+
+    def may_take(self, path: str) -> bool:
+        """Return whether this may answer *path*, running no code of the application."""
+        if self.dynamic:
+            return True
+        if self.pure:
+            return self.match(path) is not None
+        return self.test is not None and self.test(path) is not None
+
+
+Routes = tuple[Route[Target], ...]
+
+
+class RouteTable(Generic[Target]):
+    """Routes in order. May be changed while a look-up runs; that look-up goes on with what it began with."""
+
+    __slots__ = ("_by_prefix", "_epoch", "_exact", "_longest", "_routes", "_stale")
+
+    def __init__(self) -> None:
+        self._routes: Routes[Target] = ()
+        self._exact: dict[str, Routes[Target] | None] = {}
+        self._by_prefix: dict[str, Routes[Target] | None] = {}
+        self._longest = 0
+        self._stale = True
+        self._epoch = object()  # replaced by every change; look-ups remembered under another one are void
+
+    def add(self, route: Route[Target]) -> None:
+        """Append a route."""
+        self._change((*self._routes, route))
+
+    def remove(self, target: Target) -> None:
+        """Take all routes to *target* out."""
+        self._change(tuple(route for route in self._routes if route.target is not target))
+
+    def clear(self) -> None:
+        """Take all routes out."""
+        self._change(())
+
+    def targets(self) -> list[Target]:
+        """Return the targets in order."""
+        return [route.target for route in self._routes]
+
+    def lookup(self, message: Message) -> Found[Target] | None:
+        """Return who answers *message*, and its converted captures. Remembers it in ``message.route``.
+
+        A dynamic route is returned when it is reached: it, and those after it, are still to be asked.
+        """
+        known: Any = message.route
+        if known is not None and known[0] is self._epoch:
+            found: Found[Target] = known[1]
+            return found
+        path = message.path
+        if path is None:
+            message.path = path = decoded_path(message)
+        if self._stale:
+            self._prepare()
+        routes = self._exact.get(path) or self.candidates(path)
+        method = message.method
+        answer = self._first(routes, message, path, method)
+        if answer is None and method == "HEAD":
+            return self._first(routes, message, path, HEAD_BY_GET)
+        return answer
+
+    def _first(self, routes: Routes[Target], message: Message, path: str, method: str) -> Found[Target] | None:
+        """Route.match() for each in turn, spelled out: this is where the time goes."""
+        settled = True
+        for route in routes:
+            if method not in route.methods:
+                continue
+            found = route.found
+            test = route.test
+            if test is not None:
+                match = test(path)
+                if match is None:
+                    continue
+                convert = route.convert
+                if convert is not None:
+                    captures = convert(match)
+                    settled = settled and route.pure
+                    if captures is None:
+                        continue
+                    found = (route.target, captures)
+            # Never after an impure conversion: it may have changed this table, or may end otherwise next time.
+            if settled and route.pure:
+                message.route = (self._epoch, found)
+            return found
+        return None
+
+    def candidates(self, path: str) -> Routes[Target]:
+        """Return the routes worth trying for *path*, in order."""
+        if self._stale:
+            self._prepare()
+        if path in self._exact:
+            routes = self._exact[path]
+            if routes is None:
+                self._exact[path] = routes = tuple(filter(_takes(path), self._routes))
+            return routes
+        by_prefix = self._by_prefix
+        end = path.rfind("/", 0, self._longest) + 1
+        while path[:end] not in by_prefix:
+            end = path.rfind("/", 0, end - 1) + 1 if end else 0
+        prefix = path[:end]
+        routes = by_prefix[prefix]
+        if routes is None:
+            routes = tuple(r.ready() for r in self._routes if r.exact is None and prefix.startswith(r.prefix))
+            by_prefix[prefix] = routes
+        return routes
+
+    def methods_for(self, path: str) -> set[str]:
+        """Return the methods that would find an answer for *path*; dynamic routes are not asked."""
+        return _methods(route for route in self.candidates(path) if route.may_take(path))
+
+    def methods(self) -> set[str]:
+        """Return the methods that any route takes; dynamic routes are not asked."""
+        return _methods(self._routes)
+
+    def would_match(self, message: Message) -> bool:
+        """Return whether a route may answer *message*, running no code of the application."""
+        path = path_of(message)
+        tokens = methods_tried(message.method)
+        return any(
+            token in route.methods and route.may_take(path) for token in tokens for route in self.candidates(path)
+        )
+
+    def _change(self, routes: Routes[Target]) -> None:
+        self._routes = routes
+        self._stale = True
+        self._epoch = object()
+
+    def _prepare(self) -> None:
+        self._exact = {route.exact: None for route in self._routes if route.exact is not None}
+        self._by_prefix = {route.prefix: None for route in self._routes if route.exact is None}
+        self._by_prefix[""] = None
+        self._longest = max(map(len, self._by_prefix))
+        self._stale = False
+
+
+def _methods(routes: Iterable[Route[Any]]) -> set[str]:
+    methods: set[str] = set()
+    for route in routes:
+        if isinstance(route.methods, frozenset):
+            methods |= route.methods
+    if HEAD_BY_GET in methods:
+        methods.remove(HEAD_BY_GET)
+        methods.add("HEAD")
+    return methods
+
+
+def _takes(path: str) -> Callable[[Route[Any]], bool]:
+    """Return what tells whether a route can take *path*, conversion aside."""
+
+    def takes(route: Route[Any]) -> bool:
+        if route.exact is not None or route.dynamic:
+            return route.dynamic or route.exact == path
+        if not path.startswith(route.prefix):
+            return False
+        test = route.ready().test
+        return test is not None and test(path) is not None
+
+    return takes
+
+
+def methods_tried(method: str) -> tuple[str, ...]:
+    """Return the tokens to look routes up with, in turn."""
+    return (method, HEAD_BY_GET) if method == "HEAD" else (method,)
+
+
+def path_of(message: Message) -> str:
+    """Return the path that routes see, decoded once per message."""
+    path = message.path
+    if path is None:
+        message.path = path = decoded_path(message)
+    return path
+
+
+def decoded_path(message: Message) -> str:
+    """Return the path of the request target, fully percent-decoded.
+
+    The same as ``QUrl.path(FullyDecoded)``: octets that are no UTF-8 become U+FFFD, one each; with one ``%``
+    that begins no escape none of them does. But ``//x/y`` is a path as it stands: whoever
+    filters paths before us must see the same one (RFC 9112 3.2.1).
+    """
+    # Searching a str costs a fifth of searching bytes.
+    text = _text(message.target)
+    if text[:1] != "/":
+        text = _origin_form(text, message.method)
+    if "?" in text:
+        text = text[: text.index("?")]
+    if "#" in text:
+        text = text[: text.index("#")]
+    if "%" in text and _BAD_ESCAPE.search(text) is None:
+        return _text(unquote_to_bytes(text.encode()))
+    return text
+
+
+def _text(octets: bytes) -> str:
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return _ESCAPED_OCTET.sub("\ufffd", octets.decode(errors="surrogateescape"))
+
+
+def _origin_form(target: str, method: str) -> str:
+    """Return the origin-form of a target in another form (RFC 9112 3.2)."""
+    absolute = _ABSOLUTE.match(target)
+    if absolute is not None:
+        rest = target[absolute.end() :]
+        # An empty path is "/" (RFC 9110 4.2.3).
+        return rest if rest[:1] == "/" else "/" + rest
+    return "" if method == "CONNECT" else target

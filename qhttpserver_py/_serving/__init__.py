@@ -1,0 +1,1 @@
+"""What happens between a dispatched request and its reply: handlers, results, upgrades."""

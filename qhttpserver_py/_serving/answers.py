@@ -1,0 +1,228 @@
+"""From what a handler returned to a reply: at once, as a stream, or when an awaited result is there."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qhttpserver_py._exchange.pump import with_source_fields
+from qhttpserver_py._exchange.streams import DeviceNotReadable, Source, make_source
+from qhttpserver_py._qt import log
+from qhttpserver_py._serving.results import Shape, immediate
+from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qhttpserver_py._exchange.exchange import Exchange
+    from qhttpserver_py._protocol.engine import Message
+    from qhttpserver_py._routing.context import ContextBound
+    from qhttpserver_py._transport.connection import Connection
+    from qhttpserver_py._transport.core import ServerCore
+    from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
+
+
+class Answers:
+    """The part of QHttpServer that answers with a handler's result."""
+
+    _after: Sequence[ContextBound] = ()
+    _core: ServerCore
+    _observers: list[Any]
+
+    if TYPE_CHECKING:  # of QAbstractHttpServer
+
+        def _open(
+            self, connection: Connection, message: Message, request: QHttpServerRequest, label: str
+        ) -> Exchange: ...
+        def _observe(self, request: QHttpServerRequest, status: int, size: int, began: float) -> None: ...
+
+    def _answer_now(
+        self, connection: Connection, message: Message, request: QHttpServerRequest, result: object, label: str
+    ) -> None:
+        """Answer with *result*, without an exchange where it needs no waiting."""
+        response = self._immediate(result, label)
+        if response is None or self._after:
+            self._finish(self._open(connection, message, request, label), request, response or result)
+            return
+        connection.reply(message, response._status, response._headers, response._data)
+        if self._observers:
+            self._observe(request, response._status, len(response._data), connection.active_at)
+
+    def _finish(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
+        """Answer *exchange* with *result*; after-request handlers see it first."""
+        shape = None
+        try:
+            if isinstance(result, tuple) and 2 <= len(result) <= 3:
+                shape, result = Shape(result[1:]), result[0]
+            response = self._immediate(result, exchange.label)
+            if response is not None:
+                self._respond(exchange, request, shape.apply(response) if shape is not None else response)
+                return
+            source = make_source(result)
+        except DeviceNotReadable as error:
+            log.warning(log.SERVER, f"{exchange.label}: 500: {error}")
+            self._respond(exchange, request, QHttpServerResponse(500))
+            return
+        except Exception as error:  # noqa: BLE001 - a result that cannot be used is the handler's fault
+            self._core.report(error)
+            self._respond(exchange, request, QHttpServerResponse(500))
+            return
+        if source is not None:
+            self._stream(exchange, request, source, shape)
+        else:
+            self._await(exchange, request, result, shape)
+
+    def _immediate(self, result: object, label: str) -> QHttpServerResponse | None:
+        response = immediate(result)
+        if response is not None and response._status < 200:  # RFC 9110 15.2: never a final reply
+            log.warning(log.SERVER, f"{label}: status {response._status} cannot answer a request; answering 500")
+            return QHttpServerResponse(500)
+        return response
+
+    # ---- responses
+
+    def _respond(self, exchange: Exchange, request: QHttpServerRequest, response: QHttpServerResponse) -> None:
+        pending = self._run_after(request, response)
+        if not pending:
+            _send(exchange, response)
+            return
+        self._watch(exchange, _await_all(pending), lambda _: _send(exchange, response))
+
+    def _run_after(self, request: QHttpServerRequest, response: QHttpServerResponse) -> list[Any]:
+        """Run the after-request handlers; return what the coroutine ones among them still have to do."""
+        pending: list[Any] = []
+        for bound in self._after:
+            callback = bound.callback
+            if callback is None:
+                continue
+            if pending or bound.is_coroutine:  # order is kept: all later ones wait
+                pending.append(partial(callback, request, response))
+                continue
+            try:
+                outcome = callback(request, response)
+                if outcome is not None and inspect.isawaitable(outcome):
+                    pending.append(partial(_same, outcome))
+            except Exception as error:  # noqa: BLE001 - user code: the response goes out as it is
+                self._core.report(error)
+        return pending
+
+    # ---- streams
+
+    def _stream(self, exchange: Exchange, request: QHttpServerRequest, source: Source, shape: Shape | None) -> None:
+        status, headers = 200, []
+        if shape is not None:
+            status, headers = shape.status, list(shape.fields)
+        if not self._after:
+            exchange.stream(status, headers, source)
+            return
+        response = QHttpServerResponse(status)
+        response._headers = with_source_fields(headers, source)
+        pending = self._run_after(request, response)
+        exchange.when_canceled(source.close)
+
+        def go(_: object) -> None:
+            if response._data:  # a handler put another response in place
+                source.close()
+                _send(exchange, response)
+            else:
+                exchange.stream(response._status, response._headers, source)
+
+        if pending:
+            self._watch(exchange, _await_all(pending), go)
+        else:
+            go(None)
+
+    # ---- results that come later
+
+    def _await(self, exchange: Exchange, request: QHttpServerRequest, result: object, shape: Shape | None) -> None:
+        def done(value: object) -> None:
+            again = value
+            if shape is not None and not isinstance(value, tuple):
+                again = (value, shape.status, shape.fields)
+            self._finish(exchange, request, again)
+
+        if not self._watch(exchange, result, done):
+            log.warning(
+                log.SERVER,
+                f"{exchange.label}: a handler cannot return {type(result).__name__}; answering 500. "
+                "Return text, bytes, dict, list, a status, QHttpServerResponse, a stream or a future of these",
+            )
+            self._respond(exchange, request, QHttpServerResponse(500))
+
+    def _await_handler(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
+        """Follow what a handler that has the responder returned; it answers by itself, or by its result."""
+        if result is None:
+            return
+
+        def done(value: object) -> None:
+            if value is not None and not exchange.state:
+                self._finish(exchange, request, value)
+
+        if not self._watch(exchange, result, done) and not exchange.state:
+            self._finish(exchange, request, result)
+
+    def _watch(self, exchange: Exchange, result: object, done: Any) -> bool:
+        return follow(self._core, exchange, result, done)
+
+
+def follow(core: ServerCore, exchange: Exchange, result: object, done: Any) -> bool:
+    """Call *done* with the outcome of something awaitable; return False where it is no such thing."""
+    from qhttpserver_py._loop.awaitables import CANCELLED, watch  # loaded by the first result that comes late
+
+    def settled(value: object, error: BaseException | None) -> None:
+        try:
+            if error is None:
+                done(value)
+            else:
+                if isinstance(error, CANCELLED):
+                    log.warning(log.SERVER, f"{exchange.label}: its future was cancelled; answering 500")
+                elif isinstance(error, Exception) and not _is_known(error):
+                    core.report(error, exchange.label)
+                exchange.fail()
+        finally:
+            exchange.waited()
+
+    exchange.wait()
+    cancel = None
+    try:
+        cancel = watch(result, settled, core.post)
+    finally:
+        if cancel is None:
+            exchange.waited()
+    if cancel is None:
+        return False
+    exchange.when_canceled(cancel)
+    return True
+
+
+def _is_known(error: Exception) -> bool:
+    """Whether *error* says that the request's body broke off: a fault of the peer's, or reported already."""
+    if not isinstance(error, ConnectionError):
+        return False
+    from qhttpserver_py._exchange.body import BodyAborted
+
+    return isinstance(error, BodyAborted)
+
+
+def _send(exchange: Exchange, response: QHttpServerResponse) -> None:
+    if response._status < 200:  # swapped in by an after-request handler; RFC 9110 15.2
+        log.warning(log.SERVER, f"{exchange.label}: status {response._status} cannot be final; answering 500")
+        response = QHttpServerResponse(500)
+    exchange.send(response._status, response._headers, response._data)
+
+
+def _same(outcome: Any) -> Any:
+    return outcome
+
+
+async def _await_all(pending: list[Any]) -> None:
+    for call in pending:
+        try:
+            outcome = call()
+            if inspect.isawaitable(outcome):
+                await outcome
+        except Exception as error:  # noqa: BLE001 - user code: the response goes out as it is
+            import sys
+
+            sys.excepthook(type(error), error, error.__traceback__)

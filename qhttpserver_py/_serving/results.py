@@ -1,0 +1,132 @@
+"""What a handler may return, turned into a response.
+
+``text_reply`` is the short way of the hot path; ``immediate`` handles everything that needs no
+waiting. Streams and things to await are told apart by the server, which knows how to wait.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from pathlib import PurePath
+
+from PySide6.QtCore import QByteArray, QJsonArray, QJsonDocument
+from PySide6.QtNetwork import QHttpHeaders
+
+from qhttpserver_py._content.mime import sniff, type_fields
+from qhttpserver_py._content.status import StatusCode
+from qhttpserver_py._protocol.engine import Header
+from qhttpserver_py._protocol.wire import check_header
+from qhttpserver_py._qt.headers import pairs
+from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
+
+_Reply = tuple[tuple[Header, ...], bytes]
+
+_TEXT_KEPT = 512  # replies remembered
+_TEXT_LENGTH = 1024  # characters of the longest one
+_texts: dict[str, _Reply] = {}
+_LONG_LENGTH = 2097152  # characters of a longer one that is kept, the last, should it be the very same object again
+_last_long: list[tuple[str, _Reply]] = [("", ((), b""))]
+
+
+def text_reply(text: str) -> _Reply:
+    """Return the header fields and the body that a ``str`` result stands for."""
+    if len(text) > _TEXT_LENGTH:  # hashing it to look it up would cost more than the rest
+        return _long_reply(text)
+    reply = _texts.get(text)
+    if reply is None:
+        if len(_texts) >= _TEXT_KEPT:
+            _texts.clear()
+        _texts[text] = reply = _rendered(text)
+    return reply
+
+
+def _long_reply(text: str) -> _Reply:
+    kept, reply = _last_long[0]
+    if kept is not text:
+        reply = _rendered(text)
+        if len(text) <= _LONG_LENGTH:
+            _last_long[0] = (text, reply)
+    return reply
+
+
+def _rendered(text: str) -> _Reply:
+    body = text.removeprefix("\ufeff").encode("utf-8", "ignore")  # as QString's conversion does
+    return type_fields(sniff(body)), body
+
+
+def immediate(result: object) -> QHttpServerResponse | None:
+    """Return the response *result* stands for, or None if it is no result of that kind."""
+    if isinstance(result, QHttpServerResponse):
+        return result
+    if result is None:
+        return QHttpServerResponse("")
+    if isinstance(result, bool):
+        return None
+    if isinstance(result, (str, bytes, bytearray, memoryview, QByteArray, dict, list, QJsonDocument, QJsonArray)):
+        return QHttpServerResponse(result)
+    if isinstance(result, (StatusCode, HTTPStatus, int)):
+        return QHttpServerResponse(result) if _code(result) in range(100, 600) else None
+    if isinstance(result, PurePath):
+        return QHttpServerResponse.fromFile(os.fspath(result))
+    return None
+
+
+class Shape:
+    """The status and headers of a ``(result, status, headers)`` tuple."""
+
+    __slots__ = ("fields", "status")
+
+    def __init__(self, rest: tuple[object, ...]) -> None:
+        if not isinstance(rest[0], (StatusCode, HTTPStatus, int)) or isinstance(rest[0], bool):
+            raise TypeError(f"(result, status[, headers]): status is a StatusCode or int, not {rest[0]!r}")
+        self.status = _code(rest[0])
+        self.fields = header_fields(rest[1]) if len(rest) > 1 else []
+
+    def merged(self, headers: Iterable[Header]) -> list[Header]:
+        """Return *headers* with the tuple's fields, which win over those of the same name."""
+        named = {name for name, _ in self.fields}
+        return [field for field in headers if field[0] not in named] + self.fields
+
+    def apply(self, response: QHttpServerResponse) -> QHttpServerResponse:
+        """Give *response* the tuple's status and headers."""
+        shaped = QHttpServerResponse.__new__(QHttpServerResponse)
+        shaped._status = self.status
+        shaped._headers = self.merged(response._headers)
+        shaped._data = response._data
+        return shaped
+
+
+def header_fields(headers: object) -> list[Header]:
+    """Return checked fields from a QHttpHeaders, a mapping or an iterable of pairs.
+
+    Raises:
+        ValueError: a name is no token, or a value has CR, LF or NUL.
+        TypeError: *headers* is none of these.
+    """
+    if headers is None:
+        return []
+    if isinstance(headers, QHttpHeaders):
+        return pairs(headers)
+    items = headers.items() if isinstance(headers, Mapping) else headers
+    if not isinstance(items, Iterable):
+        raise TypeError(f"headers are a QHttpHeaders, a mapping or pairs, not {type(headers).__name__}")
+    fields: list[Header] = []
+    for name, value in items:
+        field = (_latin(name).lower(), _latin(value))
+        check_header(*field)
+        fields.append(field)
+    return fields
+
+
+def _latin(text: object) -> bytes:
+    if isinstance(text, bytes):
+        return text
+    if isinstance(text, QByteArray):
+        return bytes(text.data())
+    return str(text).encode("latin-1")
+
+
+def _code(status: StatusCode | HTTPStatus | int) -> int:
+    return int(status.value) if isinstance(status, StatusCode) else int(status)

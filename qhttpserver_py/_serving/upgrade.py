@@ -1,0 +1,231 @@
+"""The WebSocket upgrade: what is a valid handshake, what is refused and how, and handing the socket over.
+
+The socket goes to ``QWebSocketServer.handleConnection`` with the request put back, so the result
+is a real QWebSocket. Until the application has fetched it the socket's signals are held: frames
+that came behind the handshake are delivered to whoever connects, not to nobody.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import SIGNAL, QCoreApplication, QEvent, QObject, QTimer
+from PySide6.QtNetwork import QSslSocket
+from shiboken6 import isValid
+
+from qhttpserver_py._protocol.engine import Headers
+from qhttpserver_py._protocol.wire import PHRASES, date_field
+from qhttpserver_py._qt import log
+
+if TYPE_CHECKING:
+    from PySide6.QtWebSockets import QWebSocket
+
+    from qhttpserver_py._protocol.engine import Message
+    from qhttpserver_py._transport.admission import Seat
+    from qhttpserver_py._transport.connection import Connection
+
+MAXIMUM_PENDING = 30
+"""Upgraded sockets that may wait to be fetched; the next handshake gets 503."""
+
+MAXIMUM_PHRASE = 256
+"""Longest reason phrase; a longer message of a refusal is in the body only."""
+
+
+class PendingSockets:
+    """Upgraded sockets of one server that the application has not fetched."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[QWebSocket, Any, bytes, Seat]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def full(self) -> bool:
+        """Whether one more upgrade would pass the bound; sockets whose peer left make room."""
+        if len(self._waiting) >= MAXIMUM_PENDING:
+            self.drop_closed()
+        return len(self._waiting) >= MAXIMUM_PENDING
+
+    def drop_closed(self) -> None:
+        """Forget sockets whose peer left."""
+        for entry in [entry for entry in self._waiting if not _is_open(entry[1])]:
+            self._waiting.remove(entry)
+            _close(*entry)
+
+    def add(self, connection: Connection, message: Message, rest: bytes, subprotocol: str, parent: QObject) -> bool:
+        """Make a QWebSocket of the connection's socket and queue it.
+
+        *rest* is what the peer sent behind the handshake *message*, *subprotocol* what the answer
+        names, empty for none. The QWebSocket dies with *parent* as long as nobody fetches it.
+
+        Returns:
+            False where the socket was lost on the way.
+        """
+        socket = connection.release()
+        if socket is None:
+            return False
+        # Frames that wait in Qt's buffer would be read by the QWebSocket before anybody listens to it.
+        rest += bytes(socket.readAll().data())
+        _forget_trackers(socket)
+        websocket = _shake_hands(socket, message.raw, subprotocol)
+        if websocket is None:
+            socket.abort()
+            socket.deleteLater()
+            return False
+        socket.blockSignals(True)
+        socket.setParent(websocket)  # not the listening server's any more, which may go first
+        websocket.setParent(parent)
+        seat = connection.core.admission.seat(connection.host)
+        self._waiting.append((websocket, socket, rest, seat))
+        _free_at_end(websocket, seat)
+        return True
+
+    def next(self) -> QWebSocket | None:
+        """Return the oldest waiting socket, the caller's from now on; None when there is none."""
+        while self._waiting:
+            websocket, socket, rest, _seat = self._waiting.popleft()
+            if isValid(websocket):
+                websocket.setParent(None)
+                _release_signals(socket, rest)
+                # Not now: the caller connects its slots when this returns.
+                QTimer.singleShot(0, lambda: _deliver(socket))  # noqa: B023 - returns at once
+                return websocket
+        return None
+
+    def close(self) -> None:
+        """Close what nobody fetched."""
+        while self._waiting:
+            _close(*self._waiting.popleft())
+
+
+def _shake_hands(socket: Any, head: bytes, subprotocol: str) -> QWebSocket | None:
+    """Have a QWebSocketServer answer the handshake whose request was *head*."""
+    from PySide6.QtWebSockets import QWebSocketServer
+
+    modes = QWebSocketServer.SslMode
+    server = QWebSocketServer("", modes.SecureMode if isinstance(socket, QSslSocket) else modes.NonSecureMode)
+    if subprotocol:
+        server.setSupportedSubprotocols([subprotocol])
+    unget(socket, head)
+    server.handleConnection(socket)
+    # It reads the request by a posted call; by then more could have come from the peer.
+    QCoreApplication.sendPostedEvents(server, QEvent.Type.MetaCall.value)
+    websocket: Any = server.nextPendingConnection()
+    if websocket is not None:
+        websocket.setParent(None)
+    return websocket  # type: ignore[no-any-return]
+
+
+def _free_at_end(websocket: Any, seat: Seat) -> None:
+    """Have the limits on connections count *websocket* as long as it is connected, whoever owns it."""
+
+    def free(*_: object) -> None:  # a function, that ``_context.when_destroyed`` knows why
+        seat.free()
+
+    websocket.disconnected.connect(free)
+    websocket.destroyed.connect(free)
+
+
+def _forget_trackers(socket: Any) -> None:
+    """Undo what the binding connected to ``destroyed`` for our slots; the dying QWebSocket would warn of it."""
+    if socket.receivers(SIGNAL("destroyed(QObject*)")):
+        socket.destroyed.disconnect()
+
+
+def _is_open(socket: Any) -> bool:
+    return isValid(socket) and socket.state() == socket.SocketState.ConnectedState
+
+
+def _release_signals(socket: Any, rest: bytes) -> None:
+    if isValid(socket):
+        socket.blockSignals(False)
+        unget(socket, rest)
+        socket.setReadBufferSize(0)  # the QWebSocket's business from here on
+
+
+def _deliver(socket: Any) -> None:
+    """The application has connected its slots: tell the QWebSocket what happened before."""
+    if isValid(socket) and socket.bytesAvailable():
+        socket.readyRead.emit()
+    if isValid(socket) and isinstance(socket, QSslSocket):
+        socket.flush()  # decrypts what its buffer had no room for
+    if isValid(socket) and socket.state() == socket.SocketState.UnconnectedState:
+        socket.stateChanged.emit(socket.state())
+
+
+def _close(websocket: QWebSocket, socket: Any, _rest: bytes, seat: Seat) -> None:
+    from PySide6.QtWebSockets import QWebSocketProtocol
+
+    if isValid(websocket):
+        if isValid(socket):
+            socket.blockSignals(False)
+        websocket.close(QWebSocketProtocol.CloseCode.CloseCodeGoingAway)
+        if isValid(socket):
+            socket.disconnectFromHost()  # a close frame from the peer is not worth the wait
+        websocket.deleteLater()
+    seat.free()
+
+
+def unget(socket: Any, data: bytes) -> None:
+    """Put *data* back in front of what *socket* holds."""
+    put = socket.ungetChar
+    for octet in reversed(data):
+        put(octet - 256 if octet > 127 else octet)  # a C char: signed
+
+
+def stay_http(connection: Connection) -> None:
+    """The upgrade is not taken: one reply, then the end."""
+    connection.engine.resume()  # type: ignore[attr-defined]
+    connection.hold_upgrade(False)
+
+
+def handshake_fault(message: Message) -> tuple[int, str] | None:
+    """Return status and reason where the request is no valid opening handshake (RFC 6455 4.2.1), else None."""
+    # The engine has seen to method, HTTP version, Host, Upgrade, Connection and the missing body.
+    if fields_named(message, b"sec-websocket-version") != [b"13"]:
+        return 426, "only version 13 of the WebSocket protocol is supported"
+    keys = [value for name, value in message.headers if name == b"sec-websocket-key"]
+    if len(keys) != 1 or not _is_key(keys[0]):
+        return 400, "Sec-WebSocket-Key is missing or is not the base64 of 16 bytes"
+    return None
+
+
+def offered_subprotocols(message: Message) -> list[str]:
+    """Return the sub-protocols the client would speak, best first (RFC 6455 4.1)."""
+    return [name.decode("latin-1") for name in fields_named(message, b"sec-websocket-protocol")]
+
+
+def fields_named(message: Message, wanted: bytes) -> list[bytes]:
+    """Return the elements of the list that all fields of that name make up (RFC 9110 5.6.1)."""
+    values = [value for name, value in message.headers if name == wanted]
+    return [element for part in b",".join(values).split(b",") if (element := part.strip(b" \t"))]
+
+
+def _is_key(key: bytes) -> bool:
+    try:
+        return len(key) == 24 and len(b64decode(key, validate=True)) == 16
+    except binascii.Error:
+        return False
+
+
+def refusal_reply(status: int, text: bytes, fields: Headers = ()) -> bytes:
+    """Return the whole reply that refuses an upgrade: *text* as body and, where it can be, as reason phrase."""
+    printable = 0 < len(text) <= MAXIMUM_PHRASE and all(31 < octet < 127 for octet in text)
+    phrase = text if printable else PHRASES.get(status, b"")
+    options = b"close"
+    lines = [b"HTTP/1.1 %d %s\r\n" % (status, phrase), b"content-type: text/plain\r\n", date_field()]
+    if status == 426:  # RFC 9110 15.5.22 and 7.8; RFC 6455 4.4
+        options = b"upgrade, close"
+        lines.append(b"upgrade: websocket\r\nsec-websocket-version: 13\r\n")
+    lines += [b"%s: %s\r\n" % field for field in fields]
+    lines.append(b"content-length: %d\r\nconnection: %s\r\n\r\n" % (len(text), options))
+    lines.append(text)
+    return b"".join(lines)
+
+
+def log_refused(status: int, detail: str) -> None:
+    """Say why an upgrade was refused."""
+    log.info(log.HTTP1, f"WebSocket upgrade refused with {status}: {detail!r}")

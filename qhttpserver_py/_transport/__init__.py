@@ -1,0 +1,1 @@
+"""A peer as Qt sees it: sockets, connections, listeners, deadlines."""

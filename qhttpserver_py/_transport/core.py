@@ -1,0 +1,341 @@
+"""What a server's connections share: limits, counters, the sweep, and the way up to the server.
+
+The core outlives the QObject for as long as a slot of a connection is on the stack, so a
+handler may delete the server: what is left finds nobody to dispatch to and stops.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal
+
+from PySide6.QtCore import QObject, QTimer
+
+from qhttpserver_py._loop.mailbox import Mailbox
+from qhttpserver_py._protocol.engine import Engine, Headers, Limits, Message, Refusal
+from qhttpserver_py._protocol.http1.engine import Http1Engine
+from qhttpserver_py._qt import log
+from qhttpserver_py._qt.first_use import seconds_since
+from qhttpserver_py._qt.headers import with_fields
+from qhttpserver_py._routing.context import when_destroyed
+from qhttpserver_py._transport.admission import LOCAL, Admission, subnets
+from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
+
+if TYPE_CHECKING:
+    from qhttpserver_py._protocol.select import Kind
+    from qhttpserver_py._transport.closer import Closing
+    from qhttpserver_py._transport.connection import Connection
+    from qhttpserver_py._transport.lingering import Outliving
+    from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
+    from qhttpserver_py.qhttpserverconfiguration import QHttpServerConfiguration
+
+SWEEP_MS = 500
+"""How often deadlines are looked at while there are connections, in milliseconds."""
+
+_SLICE = 0.002  # a sweep longer than this (seconds) lets others have their turn: a crowd is not swept at one go
+_STALL = 0.25  # a sweep later than this (seconds): the event loop stood still, and nobody was read meanwhile
+
+_EMPTY_TYPE = ((b"content-type", b"application/x-empty"),)
+
+HeadVerdict = Literal["dispatch", "continue", "wait"]
+
+_live: set[ServerCore] = set()  # cores with connections, kept until the last of them is gone
+_open: dict[int, set[int]] = {}  # by thread: cores, by id, that serve or may serve
+
+
+class ServerCore:
+    """Shared by one server and its connections. Lives in the server's thread."""
+
+    def __init__(self, server: QAbstractHttpServer) -> None:
+        self.limits = Limits()
+        self.admission = Admission()
+        self.connections: set[Closing] = set()
+        self.refusing = 0  # of these were refused, and are told why
+        self._restricted = False  # whether any request may have to be refused for whom it comes from
+        self._banned: set[Closing] = set()  # connections that the lists would not let in any more
+        self.traces = False  # whether each request is logged; asked of the categories now and then
+        self.slow_after = 0.1  # seconds a handler may hold the event loop before the log says so
+        self._swept_at = 0.0
+        self._sweeps = False  # a sweep has begun and is not through
+        self.turns = 0  # slots of ours that ran: tells a handler that blocks from one that spins a loop
+        self._slow: set[str] = set()
+        # Parent of all sockets, and nobody's child: Qt would delete them with the server that listens,
+        # or with ours, in the middle of their own signal if a handler deletes it.
+        self.nursery = QObject()
+        self._server = weakref.ref(server)
+        self._mailbox = Mailbox(server)
+        self._timer: QTimer | None = QTimer(server)
+        self._timer.setInterval(SWEEP_MS)
+        self._timer.timeout.connect(self.sweep)
+        self.post: Callable[[Callable[[], Any]], None] = self._mailbox.post
+        self._ident = threading.get_ident()
+        self._idle_hooks: list[Callable[[], object]] = []
+        self.tails: set[Outliving] = set()  # what remains of connections that Qt has closed
+        self._dying: list[Any] = []
+        self._dead = 0  # how many of these died before the last sweep
+        when_destroyed(server, self.shut_down)
+
+    def server(self) -> QAbstractHttpServer | None:
+        """Return the server, or None once it is gone."""
+        return self._server() if self._timer is not None else None
+
+    def make_engine(self, kind: Kind) -> Engine:
+        """Return a new engine for *kind* of protocol."""
+        engine: Engine
+        if kind == "http1" or (server := self.server()) is None:
+            engine = Http1Engine(self.limits)
+        else:
+            engine = server._make_http2()
+        engine.body_limit = self.body_limit
+        return engine
+
+    def body_limit(self, message: Message) -> int:
+        """Return how many bytes of body *message* may have."""
+        server = self.server()
+        return server._body_limit(message) if server is not None else 0
+
+    # ---- connections
+
+    def adopt(self, connection: Connection) -> None:
+        """Count a new connection in and watch its deadlines."""
+        if connection.counted:
+            self.admission.enter(connection.host)
+        else:
+            self.refusing += 1
+        if not self.connections:
+            self._look_at_log()
+            _live.add(self)
+            if self._timer is not None:
+                self._swept_at = monotonic()
+                self._timer.start()
+        self.connections.add(connection)
+
+    def forget(self, connection: Closing) -> None:
+        """A connection is gone."""
+        if connection not in self.connections:
+            return
+        self.connections.discard(connection)
+        self._banned.discard(connection)
+        if connection.counted:
+            self.admission.leave(connection.host)
+        else:
+            self.refusing -= 1
+        if not self.connections:
+            _live.discard(self)
+            if self._timer is not None:
+                self._timer.stop()
+            if self._idle_hooks:
+                self._tell_idle()
+
+    def crowded(self, host: str | None) -> bool:
+        """Whether one more connection would pass a limit; WebSockets whose peer left make room."""
+        if not self.admission.crowded(host):
+            return False
+        server = self.server()
+        if server is not None and server._pending is not None:
+            server._pending.drop_closed()
+        return self.admission.crowded(host)
+
+    def keep_while_dying(self, socket: Any) -> None:
+        """Hold the wrapper of a dead *socket* until Qt has deleted it: over the next sweep, or soon if none comes."""
+        self._dying.append(socket)
+        if not self.connections:
+            self.post(self._let_go)
+
+    def _let_go(self) -> None:
+        self._dying.clear()
+        self._dead = 0
+
+    def when_idle(self, hook: Callable[[], object]) -> None:
+        """Call *hook* once, when no connection is left."""
+        self._idle_hooks.append(hook)
+
+    def _tell_idle(self) -> None:
+        hooks, self._idle_hooks = self._idle_hooks, []
+        for hook in hooks:
+            hook()
+
+    def opened(self) -> None:
+        """The server has something to listen on."""
+        _open.setdefault(self._ident, set()).add(id(self))
+
+    def _closed(self) -> None:
+        """The last open server of a thread lets the asyncio loop go that its coroutines ran on."""
+        others = _open.get(self._ident, set())
+        others.discard(id(self))
+        if not others:
+            _open.pop(self._ident, None)
+            loaded = sys.modules.get("qhttpserver_py._loop.eventloop")
+            if loaded is not None and threading.get_ident() == self._ident:
+                loaded.release()
+
+    def close(self, timeout: int) -> None:
+        """Close every connection when its replies in flight are done, or after *timeout* ms."""
+        for connection in tuple(self.connections):
+            connection.close()
+        left, tails = tuple(self.connections), tuple(self.tails)
+        if timeout > 0 and (left or tails) and self._timer is not None:
+            QTimer.singleShot(timeout, self._timer, lambda: _drop(left, tails))
+        else:
+            _drop(left, tails)
+        self._closed()
+
+    def shut_down(self) -> None:
+        """The server is being deleted: its timer, sockets and replies go with it."""
+        self._timer = None
+        self.limits.memo.clear()
+        for connection in tuple(self.connections):
+            connection.lose_socket()
+        self.connections.clear()
+        for tail in tuple(self.tails):
+            tail.stop()
+        _live.discard(self)
+        self._tell_idle()
+        self._closed()
+
+    def sweep(self) -> None:
+        """Enforce every connection's deadlines."""
+        if self._sweeps:
+            return
+        self._look_at_log()
+        self.turns += 1
+        now, timeout = monotonic(), float(max(self.limits.keep_alive, 0))
+        lost, self._swept_at = now - self._swept_at - SWEEP_MS / 1000, now
+        del self._dying[: self._dead]
+        self._dead = len(self._dying)
+        if lost > _STALL:
+            for connection in self.connections:
+                connection.excuse(lost)
+        else:
+            self._sweep_on(iter(tuple(self.connections)), now, timeout)
+
+    def _sweep_on(self, connections: Iterator[Closing], now: float, timeout: float) -> None:
+        until = monotonic() + _SLICE
+        self._sweeps = False
+        for connection in connections:
+            connection.sweep(now, timeout)
+            if monotonic() > until:
+                self._sweeps = True
+                self.post(lambda: self._sweep_on(connections, now, timeout))
+                return
+
+    def check_thread(self, name: str) -> None:
+        """Raise RuntimeError in any other thread than the server's."""
+        if threading.get_ident() != self._ident:
+            raise RuntimeError(
+                f"{name}() was called from another thread than the server's; "
+                "post it there, for example with QMetaObject.invokeMethod or a queued signal"
+            )
+
+    # ---- settings
+
+    def configure(self, configuration: QHttpServerConfiguration) -> None:
+        """Apply new settings to established connections and to new ones."""
+        configuration._apply_to(self.limits)
+        admission = self.admission
+        admission.whitelist = subnets((a.toString(), p) for a, p in configuration.whitelist())
+        admission.blacklist = subnets((a.toString(), p) for a, p in configuration.blacklist())
+        admission.rate = configuration.rateLimitPerSecond()
+        admission.max_connections = configuration.maximumConnections()
+        admission.max_per_host = configuration.maximumConnectionsPerHost()
+        self._banned = {c for c in self.connections if c.counted and admission.denies(c.host or LOCAL)}
+        self._restricted = admission.rate > 0 or bool(self._banned)
+
+    # ---- upward calls
+
+    def dispatch(self, connection: Connection, message: Message) -> None:
+        """Hand a request to the server."""
+        server = self._server() if self._timer is not None else None
+        if server is None:
+            return
+        if self.traces:
+            self._trace(connection, message)
+        if not self._restricted or self._lets_through(connection, message):
+            server._dispatch(connection, message)
+
+    def _lets_through(self, connection: Connection, message: Message) -> bool:
+        if connection in self._banned:
+            connection.refuse_now(Refusal(message.stream_id, 403, "address not allowed any more", message))
+            return False
+        return not self._too_fast(connection, message, monotonic())
+
+    def _too_fast(self, connection: Connection, message: Message, now: float) -> bool:
+        """Count a request, and answer it where there were too many."""
+        if not self.admission.too_fast(connection.host or LOCAL, now):
+            return False
+        fields = self.refusal_fields(connection, message)
+        connection.reply(message, 429, with_fields(_EMPTY_TYPE, fields), b"")
+        return True
+
+    def _look_at_log(self) -> None:
+        self.traces = log.HTTP1.isDebugEnabled() or log.HTTP2.isDebugEnabled()
+
+    def _trace(self, connection: Connection, message: Message) -> None:
+        category = log.HTTP2 if connection.engine.interleaves else log.HTTP1
+        if category.isDebugEnabled():
+            log.debug(category, f"Request: {QHttpServerRequest._make(message, connection.peer)!r}")
+
+    def head(self, connection: Connection, message: Message) -> HeadVerdict:
+        """Decide on a message whose body is still to come."""
+        if self._restricted:
+            if connection in self._banned:
+                return "dispatch"
+            now = monotonic()
+            if self.admission.exhausted(connection.host or LOCAL, now):
+                self._too_fast(connection, message, now)
+                return "wait"
+        server = self.server()
+        return server._head(connection, message) if server is not None else "wait"
+
+    def refusal_fields(self, connection: Connection, message: Message | None) -> Headers:
+        """Return what a refusal carries besides its own fields; *message* is what it refuses, where that is known."""
+        server = self.server()
+        return server._refusal_fields(connection, message) if server is not None else ()
+
+    def refused(self, connection: Connection, refusal: Refusal) -> None:
+        """Log a refusal: for whoever debugs a client, not for everybody who is scanned."""
+        if log.PARSER.isDebugEnabled():
+            peer = connection.peer
+            log.debug(
+                log.PARSER,
+                f"{refusal.status or 'reset'}: {refusal.detail} from client "
+                f'"{peer.remote_address.toString()}:{peer.remote_port}"',
+            )
+
+    def slow(self, message: Message, seconds: float) -> None:
+        """Say, once per route, that a handler held the event loop, and everything else with it."""
+        seconds -= seconds_since(monotonic() - seconds)
+        if seconds <= self.slow_after:
+            return
+        server = self.server()
+        label = server._label(message) if server is not None else message.method
+        if label not in self._slow:
+            self._slow.add(label)
+            log.warning(
+                log.SERVER,
+                f"{label} held the event loop for {seconds * 1000:.0f} ms; "
+                "return a future, a coroutine or a stream, or mark it with @threaded",
+            )
+
+    def log_timeout(self, connection: Closing, detail: str) -> None:
+        """Log that a peer was too slow."""
+        if log.HTTP1.isDebugEnabled():
+            peer = connection.peer
+            log.debug(log.HTTP1, f'Timeout: "{peer.remote_address.toString()}:{peer.remote_port}" {detail}')
+
+    def report(self, error: Exception, label: str = "") -> None:
+        """Show an exception of user code where tests and applications look for it, and log it."""
+        where = f"{label}: " if label else ""
+        log.warning(log.SERVER, f"{where}{type(error).__name__}: {error}")
+        sys.excepthook(type(error), error, error.__traceback__)
+
+
+def _drop(connections: tuple[Closing, ...], tails: tuple[Outliving, ...]) -> None:
+    for connection in connections:
+        connection.drop()
+    for tail in tails:
+        tail.stop()

@@ -1,0 +1,173 @@
+"""What remains of a connection that Qt has closed: last bytes of a reply, or input to be thrown away.
+
+Qt takes the end of what a peer sends for the end of the connection and drops what it still buffers,
+though the peer may go on reading (RFC 9112 9.6, RFC 9293 3.6.1). So that much is written here, to a
+second descriptor: Qt has closed the other before it tells. There is one only while a peer lags behind.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QSocketNotifier, QTimer
+
+from qhttpserver_py._transport.sockets import break_descriptor, held_by_system, shut_descriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Given:
+    """What Qt was given to write and may still keep, the same objects, not copies; and a descriptor to write it to.
+
+    Until ``close()`` the system does not tell the peer that Qt has closed the connection. Raises OSError where the
+    process has no descriptor left.
+    """
+
+    __slots__ = ("_pieces", "_size", "file")
+
+    def __init__(self, descriptor: int) -> None:
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self.file = os.dup(descriptor)
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        os.close(self.file)
+
+    def add(self, piece: bytes, waiting: int) -> None:
+        """Remember *piece*, now that *waiting* bytes are left to write in all."""
+        self._pieces.append(piece)
+        self._size += len(piece)
+        while self._pieces and self._size - len(self._pieces[0]) >= waiting:
+            self._size -= len(self._pieces.popleft())
+
+    def last(self, count: int) -> list[memoryview]:
+        """Return the last *count* bytes."""
+        views = [memoryview(piece) for piece in self._pieces]
+        surplus = self._size - count
+        while views and surplus >= len(views[0]):
+            surplus -= len(views.pop(0))
+        if views and surplus > 0:
+            views[0] = views[0][surplus:]
+        return views
+
+
+class Outliving:
+    """A descriptor that outlives its connection, for a while. Lives in the server's thread; closes the descriptor."""
+
+    def __init__(
+        self,
+        file: int,
+        kind: QSocketNotifier.Type,
+        patience: float,
+        parent: QObject,
+        done: Callable[[Outliving], object],
+    ) -> None:
+        self._file = file
+        self._done = done
+        self._notifier = QSocketNotifier(file, kind, parent)
+        self._notifier.activated.connect(self._activated)
+        self._timer = QTimer(self._notifier)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(round(patience * 1000))
+        self._timer.timeout.connect(self._late)
+        self._timer.start()
+
+    def _activated(self) -> None:
+        raise NotImplementedError
+
+    def _late(self) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Give up, visibly: what was cut short must not look whole."""
+        if self._file >= 0:
+            break_descriptor(self._file)
+            self._end()
+
+    def _end(self) -> None:
+        self._timer.stop()
+        self._notifier.setEnabled(False)
+        self._notifier.deleteLater()
+        os.close(self._file)
+        self._file = -1
+        self._done(self)
+
+
+class Tail(Outliving):
+    """Writes bytes as the peer takes them."""
+
+    def __init__(
+        self,
+        file: int,
+        pieces: Iterable[memoryview],
+        patience: float,
+        parent: QObject,
+        done: Callable[[Outliving], object],
+    ) -> None:
+        super().__init__(file, QSocketNotifier.Type.Write, patience, parent, done)
+        self._pieces = deque(pieces)
+        self._held = held_by_system(file)  # it takes more by the megabyte, with long pauses
+
+    def _activated(self) -> None:
+        pieces = self._pieces
+        try:
+            self._drop(os.writev(self._file, _some(pieces)))
+        except BlockingIOError:
+            return
+        except OSError:  # the peer is gone for good
+            pieces.clear()
+        if pieces:
+            self._held = held_by_system(self._file)
+            self._timer.start()
+        else:
+            self._end()
+
+    def _late(self) -> None:
+        held, before = held_by_system(self._file), self._held
+        self._held = held
+        if held < before:
+            self._timer.start()
+        else:
+            self.stop()
+
+    def _drop(self, count: int) -> None:
+        pieces = self._pieces
+        while pieces and count >= len(pieces[0]):
+            count -= len(pieces.popleft())
+        if count:
+            pieces[0] = pieces[0][count:]
+
+
+class Drain(Outliving):
+    """Throws away what a peer still sends below a TLS connection that was closed.
+
+    The peer has to get its close_notify (RFC 9112 9.8), and Qt sends it only as it closes the connection, which
+    would reset it under our last reply.
+    """
+
+    def __init__(self, file: int, patience: float, parent: QObject, done: Callable[[Outliving], object]) -> None:
+        super().__init__(file, QSocketNotifier.Type.Read, patience, parent, done)
+
+    def shut(self) -> None:
+        """Qt has written its last: tell the peer that nothing follows."""
+        if self._file >= 0:
+            shut_descriptor(self._file)
+
+    def _activated(self) -> None:
+        try:
+            data = os.read(self._file, 65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._end()
+
+
+def _some(pieces: deque[memoryview]) -> Sequence[memoryview]:
+    return [pieces[index] for index in range(min(len(pieces), 64))]

@@ -1,0 +1,137 @@
+"""Takes connections from one bound QTcpServer, QSslServer or QLocalServer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QTimer
+from PySide6.QtNetwork import (
+    QAbstractSocket,
+    QHostAddress,
+    QLocalServer,
+    QSslConfiguration,
+    QSslSocket,
+    QTcpServer,
+    QTcpSocket,
+)
+
+from qhttpserver_py._protocol.engine import Refusal
+from qhttpserver_py._protocol.select import Kind, from_alpn
+from qhttpserver_py._qt import log
+from qhttpserver_py._transport import sockets
+from qhttpserver_py._transport.admission import LOCAL, host_key
+from qhttpserver_py._transport.connection import Connection
+from qhttpserver_py.qhttpserverrequest import Peer
+
+if TYPE_CHECKING:
+    from qhttpserver_py._transport.core import ServerCore
+
+_LOOPBACK = "127.0.0.1"
+
+MAXIMUM_REFUSED = 64
+"""Refused connections that are held until their peers have read why; more are closed without a word."""
+
+REST_MS = 250
+"""Milliseconds between attempts to accept when the process has run out of descriptors."""
+
+
+class Listener:
+    """Connects a bound server's pending connections to the core; ``stop()`` ends that."""
+
+    __slots__ = ("__weakref__", "_core", "_level", "_local", "_rests", "_tells_each", "server")
+
+    def __init__(self, core: ServerCore, server: QTcpServer | QLocalServer) -> None:
+        self._core: ServerCore | None = core
+        self._local = isinstance(server, QLocalServer)
+        self.server: Any = server
+        bound: Any = server
+        signal = bound.newConnection if self._local else bound.pendingConnectionAvailable
+        signal.connect(self.accept)
+        self._rests = False
+        self._tells_each = False
+        self._level = 0  # the number of connections, to the nearest power of two, when the system was last told
+        if not self._local:
+            bound.acceptError.connect(self._rest)
+            self._tells_each = not sockets.send_at_once(bound)
+            sockets.share_unsent(bound, 0)
+
+    def stop(self) -> None:
+        """Take no more connections."""
+        self._core = None
+
+    def _rest(self, _error: object) -> None:
+        """No descriptor or memory is left for another connection: Qt stops listening until told otherwise."""
+        if self._core is None:
+            return
+        if not self._rests:
+            self._rests = True
+            log.warning(log.SERVER, f"Cannot accept connections for now: {self.server.errorString()}")
+        QTimer.singleShot(REST_MS, self.server, self.server.resumeAccepting)
+
+    def accept(self) -> None:
+        """Take all connections that are pending."""
+        self._rests = False
+        take = self.server.nextPendingConnection
+        while self._core is not None and (socket := take()) is not None:
+            if self._local:
+                self._admit(socket, None, LOCAL, _local_peer(), None)
+            else:
+                self._accept_tcp(socket)
+
+    def _accept_tcp(self, socket: Any) -> None:
+        core = self._core
+        level = len(core.connections).bit_length() if core is not None else 0
+        if not -1 <= level - self._level <= 0:  # not at each connection around a threshold
+            self._level = level
+            sockets.share_unsent(self.server, (1 << level) - 1)
+        address: QHostAddress = socket.peerAddress()
+        host = host_key(address.toString())
+        kind: Kind | None = None
+        scheme, ssl = "http", None
+        if type(socket) is not QTcpSocket and isinstance(socket, QSslSocket):
+            configuration = socket.sslConfiguration()
+            kind = from_alpn(bytes(configuration.nextNegotiatedProtocol().data()))
+            scheme, ssl = "https", _constant(configuration)  # a kept request outlives the socket
+        if self._tells_each:
+            socket.setSocketOption(QAbstractSocket.SocketOption.LowDelayOption, 1)
+        peer = Peer(address, socket.peerPort(), socket.localAddress(), socket.localPort(), scheme, ssl)
+        self._admit(socket, host, host, peer, kind)
+
+    def _admit(self, socket: Any, host: str | None, listed_as: str, peer: Peer, kind: Kind | None) -> None:
+        """Serve the connection, or refuse it before anything of it is read."""
+        core = self._core
+        assert core is not None
+        admission = core.admission
+        status, detail = 0, ""
+        if admission.denies(listed_as):
+            status, detail = 403, "address not allowed"
+        elif core.crowded(host):
+            status, detail = 429, "too many connections"
+        if status:
+            log.info(log.SECURITY, f"{status}: {detail}: {listed_as}")
+            if core.refusing >= MAXIMUM_REFUSED:
+                socket.abort()
+                socket.deleteLater()
+                return
+        socket.setParent(core.nursery)
+        connection = Connection(core, socket, host, peer)
+        connection.counted = not status
+        core.adopt(connection)
+        if status:
+            connection.refuse(core.make_engine(kind or "http1"), Refusal(1, status, detail))
+        else:
+            connection.start(core.make_engine(kind) if kind is not None else None)
+            if log.HTTP1.isDebugEnabled():
+                core.traces = True
+                log.debug(log.HTTP1, f"Connection from: {peer.remote_address.toString()}:{peer.remote_port}")
+
+
+def _constant(configuration: QSslConfiguration) -> Callable[[], QSslConfiguration]:
+    return lambda: configuration
+
+
+def _local_peer() -> Peer:
+    """A local socket has no addresses; it counts as loopback, as the documented module has it."""
+    loopback = QHostAddress(_LOOPBACK)
+    return Peer(loopback, 0, loopback, 0)

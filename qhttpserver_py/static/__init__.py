@@ -1,0 +1,276 @@
+"""Static files: a directory, or Qt resources, served safely.
+
+::
+
+    mount(server, "/ui", "web")                              # everything below /ui/
+    server.route("/static/<arg>", StaticFiles("static"))     # the same as a plain route
+    server.setMissingHandler(server, StaticFiles("web").serve)  # whatever no route answers
+
+Not in Qt.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from time import time
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QUrl
+from PySide6.QtNetwork import QHttpHeaders
+
+from qhttpserver_py._content.conditional import Decision, Representation, decide, field, http_date
+from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
+from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
+from qhttpserver_py.static.listing import render
+from qhttpserver_py.static.paths import is_hidden, join_url, split_path, target_path, target_query
+from qhttpserver_py.static.ranges import FileRange
+from qhttpserver_py.static.stores import Folder, OpenedFile, Place, Resources, Store
+from qhttpserver_py.static.types import content_type
+
+if TYPE_CHECKING:
+    from qhttpserver_py.qhttpserver import QHttpServer
+
+StaticHandler = Callable[[QHttpServerRequest, QHttpServerResponder], None]
+
+_IN_ONE_PIECE = 65536  # bytes; a longer body is read from the file as fast as the peer takes it
+_LISTING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_REASONS = {
+    404: "Not Found",
+    405: "Method Not Allowed",
+    412: "Precondition Failed",
+    416: "Range Not Satisfiable",
+}
+
+
+class StaticFiles:
+    """Serves the files below a directory; usable as a route's handler and as missing handler.
+
+    GET and HEAD; conditional requests by a strong ``ETag`` (time and size) and ``Last-Modified``;
+    single byte ranges; long files are streamed. Nothing outside *directory* can be reached, whatever
+    the request says: ``..`` in any spelling, encoded slashes, backslashes, links that lead out.
+
+    Args:
+        directory: a directory, or a Qt resource path that starts with ``:/``. It must exist.
+        index: the file that stands for a directory, e.g. ``"index.html"``; empty for none.
+        listing: answer a directory without *index* with a list of what it holds, instead of 404.
+        spa: answer paths that name no file, where the client wants HTML, with the top *index*: for
+            single-page applications that do their own routing.
+        hidden: serve and list names that start with a dot. ``.well-known`` is always served.
+        cache_control: value of ``Cache-Control`` on files; empty for no such header.
+
+    Raises:
+        NotADirectoryError: *directory* is not a directory.
+
+    Threads: use it in the server's thread only.
+
+    Not in Qt.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        index: str = "index.html",
+        listing: bool = True,
+        spa: bool = False,
+        hidden: bool = False,
+        cache_control: str = "",
+    ) -> None:
+        path = os.fspath(directory)
+        self._store: Store = Resources(path) if path.startswith(":/") else Folder(path)
+        root = self._store.locate([])
+        if root is None or not root.is_directory:
+            raise NotADirectoryError(f"{path!r} is not a directory")
+        self._index = index
+        self._listing = listing
+        self._spa = spa
+        self._hidden = hidden
+        self._cache_control = cache_control
+
+    def __call__(self, path: QUrl, request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
+        """Answer a request of a route whose last placeholder, *path*, takes the rest of the path.
+
+        Not in Qt.
+        """
+        # Only the number of captured segments is used: QUrl would read "#" and "%" in names anew.
+        captured = path.toString(QUrl.ComponentFormattingOption.FullyEncoded).count("/") + 1
+        self._answer(request, responder, -captured)
+
+    def serve(self, request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
+        """Answer a request with the file its whole path names. Fits ``QHttpServer.setMissingHandler``.
+
+        Not in Qt.
+        """
+        self._answer(request, responder, 0)
+
+    def below(self, skipped: int) -> StaticHandler:
+        """Return a handler that leaves the first *skipped* segments of the path out.
+
+        Not in Qt.
+        """
+
+        def handler(request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
+            self._answer(request, responder, skipped)
+
+        return handler
+
+    def _answer(self, request: QHttpServerRequest, responder: QHttpServerResponder, start: int) -> None:
+        message = request._message
+        if message.method not in {"GET", "HEAD"}:
+            return _refuse(responder, 405, [("allow", "GET, HEAD")])
+        segments = split_path(target_path(message.target))
+        if segments is None:
+            return _refuse(responder, 404)
+        place = self._locate(segments[start:])
+        if place is None:
+            return self._fall_back(request, responder)
+        if not place.is_directory:
+            return self._send(request, responder, place)
+        if segments[-1]:
+            where = join_url([*segments, ""]) + target_query(message.target)
+            return _refuse(responder, 301, [("location", where)])
+        return self._send_directory(request, responder, place, segments)
+
+    def _locate(self, segments: list[str]) -> Place | None:
+        wants_directory = not segments or not segments[-1]
+        place = self._store.locate([segment for segment in segments if segment])
+        if place is None or (wants_directory and not place.is_directory):
+            return None
+        # The resolved names count: a link, or a short name on Windows, must not uncover a hidden file.
+        if not self._hidden and any(map(is_hidden, (*segments, *place.names))):
+            return None
+        return place
+
+    def _fall_back(self, request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
+        accepted = field(request._message.headers, b"accept") or ""
+        index = self._locate([self._index]) if self._spa and "text/html" in accepted else None
+        # A cache has to know what the answer depends on (RFC 9110 12.5.5).
+        depends = [("vary", "accept")] if self._spa else []
+        if index is None or index.is_directory:
+            return _refuse(responder, 404, depends)
+        return self._send(request, responder, index, depends)
+
+    def _send_directory(
+        self, request: QHttpServerRequest, responder: QHttpServerResponder, place: Place, segments: list[str]
+    ) -> None:
+        if self._index:
+            index = self._locate([*place.names, self._index])
+            if index is not None and not index.is_directory:
+                return self._send(request, responder, index)
+        if not self._listing:
+            return self._fall_back(request, responder)
+        entries = (entry for entry in self._store.entries(place) if self._hidden or not is_hidden(entry.name))
+        headers = _headers(
+            [
+                ("content-type", "text/html; charset=utf-8"),
+                ("cache-control", "no-cache"),
+                ("content-security-policy", _LISTING_POLICY),
+                ("x-content-type-options", "nosniff"),
+            ]
+        )
+        return responder.write(render(segments, entries).encode(), headers)
+
+    def _send(
+        self,
+        request: QHttpServerRequest,
+        responder: QHttpServerResponder,
+        place: Place,
+        more: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        opened = self._store.open(place)
+        if opened is None:
+            return _refuse(responder, 404)
+        message = request._message
+        decision = decide(message.method, message.headers, opened.representation)
+        fields = [*self._fields(opened.representation), *more]
+        if decision.status == 304:
+            opened.device.close()
+            return responder.write(_headers(fields), 304)
+        if decision.status in {412, 416}:
+            opened.device.close()
+            return _refuse(responder, decision.status, _refused_fields(decision.status, opened.representation))
+        fields.insert(0, ("content-type", content_type(place.path)))
+        return _send_file(responder, opened, decision, fields)
+
+    def _fields(self, representation: Representation) -> list[tuple[str, str]]:
+        fields = [
+            ("etag", representation.etag),
+            # Never behind the Date of the reply (RFC 9110 8.8.2.1).
+            ("last-modified", http_date(min(representation.modified, int(time())))),
+            ("accept-ranges", "bytes"),
+            # The type is told by the name; a browser that guesses from the data could run an upload.
+            ("x-content-type-options", "nosniff"),
+        ]
+        if self._cache_control:
+            fields.append(("cache-control", self._cache_control))
+        return fields
+
+
+def mount(server: QHttpServer, prefix: str, files: StaticFiles | str | os.PathLike[str]) -> StaticFiles:
+    """Serve *files* below the path *prefix* of *server*, as routes like any other.
+
+    Args:
+        server: where to add the routes.
+        prefix: e.g. ``"/static"``; ``"/"`` for everything no earlier route answers.
+        files: a StaticFiles, or a directory to make one of.
+
+    Returns:
+        the StaticFiles.
+
+    Raises:
+        NotADirectoryError: *files* is not a directory.
+        ValueError: *prefix* does not start with a slash, or the route was refused.
+
+    Threads: the server's.
+
+    Not in Qt.
+    """
+    if not prefix.startswith("/"):
+        raise ValueError(f"a path prefix starts with '/': {prefix!r}")
+    if not isinstance(files, StaticFiles):
+        files = StaticFiles(files)
+    names = [name for name in prefix.split("/") if name]
+    handler = files.below(len(names))
+    base = "".join("/" + re.escape(name) for name in names)
+    for pattern in [base, f"{base}/.*"] if names else ["/.*"]:
+        if not server.route(pattern, handler):
+            raise ValueError(f"the server refused a route for {prefix!r}")
+    return files
+
+
+def _send_file(
+    responder: QHttpServerResponder, opened: OpenedFile, decision: Decision, fields: list[tuple[str, str]]
+) -> None:
+    device, representation = opened
+    first, length = 0, representation.size
+    if decision.status == 206:
+        first, length = decision.first, decision.last - decision.first + 1
+        fields.append(("content-range", f"bytes {first}-{decision.last}/{representation.size}"))
+    if length > _IN_ONE_PIECE:
+        whole = decision.status == 200
+        return responder.write(device if whole else FileRange(device, first, length), _headers(fields), decision.status)
+    device.seek(first)
+    body = bytes(device.read(length).data())
+    device.close()
+    if len(body) != length:  # cut short since it was opened
+        return _refuse(responder, 404)
+    return responder.write(body, _headers(fields), decision.status)
+
+
+def _refused_fields(status: int, representation: Representation) -> list[tuple[str, str]]:
+    return [("content-range", f"bytes */{representation.size}")] if status == 416 else []
+
+
+def _refuse(responder: QHttpServerResponder, status: int, fields: list[tuple[str, str]] | None = None) -> None:
+    text = f"{_REASONS[status]}\n" if status in _REASONS else ""
+    kind = [("content-type", "text/plain; charset=utf-8")] if text else []
+    responder.write(text.encode(), _headers([*kind, *(fields or [])]), status)
+
+
+def _headers(fields: list[tuple[str, str]]) -> QHttpHeaders:
+    headers = QHttpHeaders()
+    for name, value in fields:
+        headers.append(name, value)
+    return headers

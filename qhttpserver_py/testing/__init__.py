@@ -1,0 +1,37 @@
+"""For tests: a fake backend, clients, and stand-ins for the socket and the clock.
+
+``FakeBackend`` plays the server an application talks to; the pytest fixtures hand it out. ``Client`` and
+``InMemoryClient`` play the peer of a server made with this package.
+"""
+
+from __future__ import annotations
+
+from qhttpserver_py.testing.backend import FakeBackend
+from qhttpserver_py.testing.client import Client, ClientError, ClientResponse
+from qhttpserver_py.testing.expectation import Expectation, HandlerType, LogEntry
+from qhttpserver_py.testing.matcher import METHOD_ALL, UNDEFINED, RequestMatcher
+from qhttpserver_py.testing.memory import FakeClock, FakeSocket, InMemoryClient
+from qhttpserver_py.testing.tls import TlsAuthority
+from qhttpserver_py.testing.uri import UriPattern
+from qhttpserver_py.testing.wait import Waiting
+from qhttpserver_py.testing.watchdog import BlockingClientError
+
+__all__ = [
+    "METHOD_ALL",
+    "UNDEFINED",
+    "BlockingClientError",
+    "Client",
+    "ClientError",
+    "ClientResponse",
+    "Expectation",
+    "FakeBackend",
+    "FakeClock",
+    "FakeSocket",
+    "HandlerType",
+    "InMemoryClient",
+    "LogEntry",
+    "RequestMatcher",
+    "TlsAuthority",
+    "UriPattern",
+    "Waiting",
+]

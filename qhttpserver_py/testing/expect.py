@@ -1,0 +1,135 @@
+"""The part of the fake backend that takes expectations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict, Unpack
+
+from qhttpserver_py.testing.expectation import Expectation, HandlerType
+from qhttpserver_py.testing.ledger import Ledger
+from qhttpserver_py.testing.matcher import (
+    Check,
+    Data,
+    Headers,
+    HeaderValueMatcher,
+    Matching,
+    Methods,
+    Query,
+    RequestMatcher,
+    as_matcher,
+)
+from qhttpserver_py.testing.uri import Uri
+
+
+class Criteria(TypedDict, total=False):
+    """The keyword arguments that describe requests; see ``RequestMatcher``."""
+
+    data_encoding: str
+    headers: Headers | None
+    query_string: Query | None
+    header_value_matcher: HeaderValueMatcher | None
+    json: Any
+    matcher: Check | Iterable[Check] | None
+    converters: Iterable[type]
+
+
+class Baking(Criteria, total=False):
+    """Criteria that ``bake()`` takes."""
+
+    method: Methods | None
+    data: Data | None
+
+
+class Expecting:
+    """Takes expectations and keeps them in a ledger."""
+
+    _ledger: Ledger
+    _defaults: Mapping[str, Any] = {}
+
+    def create_matcher(self, uri: Uri | None = "", *args: Any, **criteria: Any) -> RequestMatcher:
+        """Return a matcher; the parameters are those of ``RequestMatcher``. Not in Qt."""
+        return RequestMatcher(uri, *args, **criteria)
+
+    def expect(
+        self, matcher: RequestMatcher | Matching | Check, handler_type: HandlerType = HandlerType.PERMANENT
+    ) -> Expectation:
+        """Expect the requests that *matcher* means.
+
+        Parameters:
+            matcher: a RequestMatcher, or a callable taking the request.
+            handler_type: for any number of requests, for one, or for one in its turn.
+
+        Not in Qt.
+        """
+        expectation = Expectation(as_matcher(matcher), handler_type)
+        self._ledger.expectations.append(expectation)
+        return expectation
+
+    def expect_request(
+        self,
+        uri: Uri | None,
+        method: Methods | None = None,
+        data: Data | None = None,
+        *,
+        handler_type: HandlerType = HandlerType.PERMANENT,
+        **criteria: Unpack[Criteria],
+    ) -> Expectation:
+        """Answer any number of requests, or as many as ``times()`` says.
+
+        Of several expectations that fit, the one made first answers. The parameters are those of
+        ``RequestMatcher``.
+
+        Not in Qt.
+        """
+        return self.expect(self._matcher(uri, method, data, criteria), handler_type)
+
+    def expect_oneshot_request(
+        self,
+        uri: Uri | None,
+        method: Methods | None = None,
+        data: Data | None = None,
+        **criteria: Unpack[Criteria],
+    ) -> Expectation:
+        """Answer one request; it goes before expectations for any number. Not in Qt."""
+        return self.expect(self._matcher(uri, method, data, criteria), HandlerType.ONESHOT)
+
+    def expect_ordered_request(
+        self,
+        uri: Uri | None,
+        method: Methods | None = None,
+        data: Data | None = None,
+        **criteria: Unpack[Criteria],
+    ) -> Expectation:
+        """Answer one request, after those of the ordered expectations made before; goes before all others.
+
+        Not in Qt.
+        """
+        return self.expect(self._matcher(uri, method, data, criteria), HandlerType.ORDERED)
+
+    def bake(self, **criteria: Unpack[Baking]) -> Expecting:
+        """Return a view of this object whose expectations have *criteria* unless they say otherwise. Not in Qt."""
+        return Baked(self._ledger, {**self._defaults, **criteria})
+
+    def clear_expectations(self) -> None:
+        """Forget all expectations, met or not. Not in Qt."""
+        self._ledger.expectations.clear()
+
+    clear_all_handlers = clear_expectations
+
+    def _matcher(
+        self, uri: Uri | None, method: Methods | None, data: Data | None, criteria: Mapping[str, Any]
+    ) -> RequestMatcher:
+        given: dict[str, Any] = {**self._defaults, **criteria}
+        if method is not None:
+            given["method"] = method
+        if data is not None:
+            given["data"] = data
+        return RequestMatcher(uri, **given)
+
+
+class Baked(Expecting):
+    """Takes expectations for a fake backend, with criteria of its own. Not in Qt."""
+
+    def __init__(self, ledger: Ledger, defaults: Mapping[str, Any]) -> None:
+        self._ledger = ledger
+        self._defaults = defaults

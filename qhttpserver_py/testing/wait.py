@@ -1,0 +1,83 @@
+"""Waiting for requests, as one waits for signals."""
+
+from __future__ import annotations
+
+from time import monotonic
+from types import TracebackType
+
+from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
+from qhttpserver_py.testing import report
+from qhttpserver_py.testing.ledger import Arrival, Ledger
+from qhttpserver_py.testing.loop import Milliseconds, Waiters, milliseconds, timeout_error
+from qhttpserver_py.testing.matcher import RequestMatcher
+
+
+def wait_for_request(
+    ledger: Ledger, waiters: Waiters, matcher: RequestMatcher, timeout: Milliseconds
+) -> QHttpServerRequest:
+    """Return the oldest request that *matcher* means and that was not returned before; wait for it if need be."""
+
+    def found() -> Arrival | None:
+        return next((a for a in ledger.arrivals if not a.awaited and matcher.match(a.request)), None)
+
+    waiters.wait(found, timeout)
+    arrival = found()
+    if arrival is None:
+        came = report.requests_that_came(ledger.log)
+        raise timeout_error(f"no request within {milliseconds(timeout)} ms for: {matcher!r}\n{came}")
+    arrival.awaited = True
+    return arrival.request
+
+
+class Waiting:
+    """Waits, at the end of its ``with`` block, until all that is expected has come.
+
+    ``result`` tells whether it did, ``elapsed_time`` how long that took, in seconds.
+
+    Not in Qt.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        waiters: Waiters,
+        timeout: Milliseconds,
+        raise_assertions: bool,
+        stop_on_nohandler: bool,
+    ) -> None:
+        self._ledger = ledger
+        self._waiters = waiters
+        self._timeout = timeout
+        self._raises = raise_assertions
+        self._stops = stop_on_nohandler
+        self._began = monotonic()
+        self._wrong = len(ledger.assertions)
+        self.result = False
+        self.elapsed_time = 0.0
+
+    def __enter__(self) -> Waiting:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        __tracebackhide__ = True
+        if kind is not None:
+            return
+        self._waiters.wait(self._over, self._timeout)
+        self.elapsed_time = monotonic() - self._began
+        pending = self._ledger.pending()
+        self.result = not pending and not self._disturbed()
+        if not self._raises or self.result:
+            return
+        if pending and not self._disturbed():
+            lines = [report.unmet(expectation) for expectation in pending]
+            text = f"still to come after {milliseconds(self._timeout)} ms (timeouts are milliseconds):"
+            raise AssertionError("\n".join([text, *lines, report.requests_that_came(self._ledger.log)]))
+        self._ledger.check_assertions()
+
+    def _disturbed(self) -> bool:
+        return self._stops and len(self._ledger.assertions) > self._wrong
+
+    def _over(self) -> bool:
+        return not self._ledger.pending() or self._disturbed()

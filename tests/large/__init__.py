@@ -1,1 +1,0 @@
-"""Transfers of any size through a server process whose memory is watched: ``python -m tests.large --gigabytes 1``."""
