@@ -96,7 +96,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
             former._forget(server)
         server.setParent(self)
         self._core.opened()
-        listener = Listener(self._core, server)
+        listener = Listener(self._core, server, self._listeners)
         self._listeners[id(server)] = listener
         listener.accept()
         return True

@@ -11,6 +11,7 @@ from PySide6.QtNetwork import (
     QHostAddress,
     QLocalServer,
     QSslConfiguration,
+    QSslServer,
     QSslSocket,
     QTcpServer,
     QTcpSocket,
@@ -19,6 +20,7 @@ from PySide6.QtNetwork import (
 from qhttpserver_py._protocol.engine import Refusal
 from qhttpserver_py._protocol.select import Kind, from_alpn
 from qhttpserver_py._qt import log
+from qhttpserver_py._routing.context import when_destroyed
 from qhttpserver_py._transport import sockets
 from qhttpserver_py._transport.admission import LOCAL, host_key
 from qhttpserver_py._transport.connection import Connection
@@ -35,14 +37,23 @@ MAXIMUM_REFUSED = 64
 REST_MS = 250
 """Milliseconds between attempts to accept when the process has run out of descriptors."""
 
+MAXIMUM_HANDSHAKES = 256
+"""TLS handshakes that may be unfinished at a time. Qt's own 30 are held by as many peers that say nothing."""
+
 
 class Listener:
-    """Connects a bound server's pending connections to the core; ``stop()`` ends that."""
+    """Connects a bound server's pending connections to the core; ``stop()`` ends that.
 
-    __slots__ = ("__weakref__", "_core", "_level", "_local", "_rests", "_tells_each", "server")
+    *registry* holds the listeners by the ``id()`` of their servers; the entry goes with the server.
+    """
 
-    def __init__(self, core: ServerCore, server: QTcpServer | QLocalServer) -> None:
+    __slots__ = ("__weakref__", "_core", "_level", "_local", "_registry", "_rests", "_tells_each", "server")
+
+    def __init__(
+        self, core: ServerCore, server: QTcpServer | QLocalServer, registry: dict[int, Listener] | None = None
+    ) -> None:
         self._core: ServerCore | None = core
+        self._registry = registry if registry is not None else {}
         self._local = isinstance(server, QLocalServer)
         self.server: Any = server
         bound: Any = server
@@ -55,6 +66,24 @@ class Listener:
             bound.acceptError.connect(self._rest)
             self._tells_each = not sockets.send_at_once(bound)
             sockets.share_unsent(bound, 0)
+        if isinstance(server, QSslServer):
+            # Qt stops accepting while maxPendingConnections() handshakes are unfinished, and goes on when a finished
+            # one is fetched. Where all of them fail none is, and the port would be deaf for good.
+            server.setMaxPendingConnections(max(server.maxPendingConnections(), MAXIMUM_HANDSHAKES))
+            bound.errorOccurred.connect(self._handshake_failed)
+        when_destroyed(server, self._server_destroyed)
+
+    def _server_destroyed(self) -> None:
+        self._core = None
+        self._registry.pop(id(self.server), None)
+
+    def _handshake_failed(self) -> None:
+        """Have Qt accept again once it has forgotten the socket that failed.
+
+        Takes no argument: a wrapper of the socket, which Qt is deleting, crashes PySide.
+        """
+        if self._core is not None and self.server.isListening():
+            QTimer.singleShot(0, self.server, self.server.resumeAccepting)
 
     def stop(self) -> None:
         """Take no more connections."""

@@ -30,6 +30,7 @@ class FakeClock:
         self.now = monotonic() if now is None else now
 
     def __call__(self) -> float:
+        """Return the time in seconds. Not in Qt."""
         return self.now
 
     def advance(self, seconds: float) -> None:

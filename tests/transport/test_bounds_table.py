@@ -38,6 +38,7 @@ REACHED = {
     "connections, WebSockets included": "websocket/test_limits.test_until_they_are_gone",
     "connections of one address, WebSockets included": "websocket/test_limits.test_until_they_are_gone",
     "refused connections held to tell why": "transport/test_bounds_table.test_refused_connections",
+    "TLS handshakes that are unfinished": "transport/test_listener.test_peers_that_say_nothing_do_not_hold_others_back",
     "requests a second of one address": "transport/test_bounds.test_rate",
     "addresses": "test_qabstracthttpserver.test_address_lists_are_asked_at_accept",
     "time to complete a head": "transport/test_bounds.test_a_head_that_trickles_is_answered_408",
