@@ -4,7 +4,7 @@ A handler returns an ``EventStream``, one per client; the application feeds it b
 
     @server.route("/progress")
     def progress(request: QHttpServerRequest) -> EventStream:
-        stream = EventStream(request, ping=15)
+        stream = EventStream(request)
         stream.connect(job.progressChanged, event="progress")
         return stream
 """
@@ -33,6 +33,9 @@ Overflow = Literal["close", "drop-oldest", "drop-newest"]
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _FORBIDDEN = re.compile(r"[\r\n\0]")
 _PING = b":\n\n"
+
+PING = 15.0
+"""Seconds between the comments of an idle stream. They tell a client that vanished without a FIN from one that listens."""
 
 
 def format_event(
@@ -89,7 +92,8 @@ class EventStream:
 
     Args:
         request: the client's request, for ``last_event_id``.
-        ping: seconds between comments that keep proxies from closing an idle stream; none by default.
+        ping: seconds between comments while nothing else is sent: they keep proxies from closing an idle
+            stream, and a client that vanished is noticed by what it does not acknowledge. None sends none.
         limit: how many events may wait for the client.
         overflow: what happens to an event beyond the limit. "close" ends the stream: the client
             comes back by itself and tells the last id it saw. The others drop an event.
@@ -102,7 +106,7 @@ class EventStream:
         self,
         request: QHttpServerRequest | None = None,
         *,
-        ping: float | None = None,
+        ping: float | None = PING,
         limit: int = 1000,
         overflow: Overflow = "close",
         retry: int | None = None,

@@ -178,6 +178,14 @@ def test_an_idle_stream_is_kept_alive():
     client.source.close()
 
 
+@pytest.mark.parametrize(("options", "milliseconds"), [({}, 15000), ({"ping": 2.5}, 2500), ({"ping": None}, None)])
+def test_an_idle_stream_has_pings_unless_told_otherwise(options, milliseconds):
+    client = Client(EventStream(**options))
+    timer = client.source._timer
+    assert (timer and timer.interval()) == milliseconds
+    client.source.close()
+
+
 def test_a_stream_with_waiting_events_needs_no_ping():
     stream = EventStream(ping=0.001)
     source = make_source(stream)

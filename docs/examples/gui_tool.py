@@ -100,7 +100,7 @@ class Window(QMainWindow):
         return self.job.state()
 
     def events(self, request: QHttpServerRequest) -> EventStream:
-        stream = EventStream(request, ping=15)
+        stream = EventStream(request)
         stream.event(self.job.state())
         stream.connect(self.job.changed)
         return stream

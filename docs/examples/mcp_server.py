@@ -103,7 +103,7 @@ class Endpoint(QObject):
         """What the server has to say unasked."""
         if self.session(request) not in self.sessions:
             return 404
-        stream = EventStream(request, ping=15)
+        stream = EventStream(request)
         self.listeners.append(stream)
         stream.when_closed(lambda: self.listeners.remove(stream))
         return stream

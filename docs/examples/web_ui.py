@@ -66,7 +66,7 @@ def make_server(notes: Notes) -> QHttpServer:
 
     @server.route("/api/events", Method.Get)
     def events(request: QHttpServerRequest) -> EventStream:
-        stream = EventStream(request, ping=15)
+        stream = EventStream(request)
         stream.event(notes.listed())
         stream.connect(notes.changed)
         return stream
