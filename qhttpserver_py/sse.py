@@ -35,7 +35,7 @@ _FORBIDDEN = re.compile(r"[\r\n\0]")
 _PING = b":\n\n"
 
 PING = 15.0
-"""Seconds between the comments of an idle stream. They tell a client that vanished without a FIN from one that listens."""
+"""Seconds between the comments of an idle stream, by which a client that vanished without a FIN is noticed."""
 
 
 def format_event(
