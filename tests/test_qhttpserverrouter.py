@@ -4,25 +4,13 @@ import gc
 import weakref
 
 import pytest
-from PySide6.QtCore import (
-    QMetaType,
-    QObject,
-)
+from PySide6.QtCore import QMetaType, QObject
 
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 from qhttpserver_py.qhttpserverrouter import QHttpServerRouter
 
-from .support.routing_fakes import (
-    Even,
-    FakeResponder,
-    add,
-    ask,
-    fixtures,
-    make_message,
-    make_request,
-    number,
-)
+from .support.routing_fakes import Even, FakeResponder, add, ask, fixtures, make_message, make_request, number
 
 Method = QHttpServerRequest.Method
 Type = QMetaType.Type

@@ -5,26 +5,13 @@ import weakref
 
 import pytest
 import shiboken6
-from PySide6.QtCore import (
-    QLoggingCategory,
-    QMetaType,
-    QObject,
-    QThread,
-)
+from PySide6.QtCore import QLoggingCategory, QMetaType, QObject, QThread
 
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverrouter import QHttpServerRouter
 from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule
 
-from .support.routing_fakes import (
-    FakeServer,
-    add,
-    ask,
-    fixtures,
-    make_message,
-    number,
-    warnings_of,
-)
+from .support.routing_fakes import FakeServer, add, ask, fixtures, make_message, number, warnings_of
 
 Method = QHttpServerRequest.Method
 Type = QMetaType.Type

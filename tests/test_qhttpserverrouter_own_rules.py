@@ -4,11 +4,7 @@ import functools
 
 import pytest
 import shiboken6
-from PySide6.QtCore import (
-    QMetaType,
-    QObject,
-    QRegularExpression,
-)
+from PySide6.QtCore import QMetaType, QObject, QRegularExpression
 
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverrouter import QHttpServerRouter

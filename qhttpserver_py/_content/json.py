@@ -11,17 +11,7 @@ import re
 from collections.abc import Callable
 from typing import cast
 
-from PySide6.QtCore import (
-    QByteArray,
-    QDate,
-    QDateTime,
-    QJsonArray,
-    QJsonDocument,
-    QJsonValue,
-    QTime,
-    QUrl,
-    QUuid,
-)
+from PySide6.QtCore import QByteArray, QDate, QDateTime, QJsonArray, QJsonDocument, QJsonValue, QTime, QUrl, QUuid
 
 _COMPACT = QJsonDocument.JsonFormat.Compact
 _INT64_MAX = 2**63 - 1

@@ -22,15 +22,7 @@ from contextvars import Context
 from time import monotonic
 from typing import Any, Literal, TypeVarTuple
 
-from PySide6.QtCore import (
-    QAbstractEventDispatcher,
-    QCoreApplication,
-    QEvent,
-    QObject,
-    QSocketNotifier,
-    Qt,
-    QTimer,
-)
+from PySide6.QtCore import QAbstractEventDispatcher, QCoreApplication, QEvent, QObject, QSocketNotifier, Qt, QTimer
 from shiboken6 import isValid
 
 from qhttpserver_py._qt import log

@@ -21,12 +21,7 @@ if len(sys.argv) > 1 and sys.argv[1] == "ours":
 
 import app_replies as replies
 from PySide6.QtCore import QCoreApplication, QSocketNotifier
-from PySide6.QtHttpServer import (
-    QHttpServer,
-    QHttpServerConfiguration,
-    QHttpServerRequest,
-    QHttpServerResponse,
-)
+from PySide6.QtHttpServer import QHttpServer, QHttpServerConfiguration, QHttpServerRequest, QHttpServerResponse
 from PySide6.QtNetwork import (
     QHostAddress,
     QLocalServer,

@@ -14,10 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from PySide6.QtCore import (
-    QProcess,
-    QTimer,
-)
+from PySide6.QtCore import QProcess, QTimer
 from shiboken6 import isValid
 
 from qhttpserver_py import QFutureHttpServerResponse, QHttpServerResponder, QHttpServerResponse, aio

@@ -14,13 +14,7 @@ from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QObject, QTimer, Sign
 from PySide6.QtNetwork import QHttpHeaders
 from shiboken6 import Shiboken
 
-from qhttpserver_py import (
-    QFutureHttpServerResponse,
-    QHttpServerRequest,
-    QHttpServerResponder,
-    QHttpServerResponse,
-    aio,
-)
+from qhttpserver_py import QFutureHttpServerResponse, QHttpServerRequest, QHttpServerResponder, QHttpServerResponse, aio
 
 from ..support.rawclient import logged, reported, settle, spin
 from ..support.uploads import fixtures

@@ -13,19 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from PySide6.QtCore import (
-    QBuffer,
-    QFile,
-    QIODevice,
-    QObject,
-    QProcess,
-    QTimer,
-    Signal,
-)
-from PySide6.QtNetwork import (
-    QNetworkAccessManager,
-    QNetworkRequest,
-)
+from PySide6.QtCore import QBuffer, QFile, QIODevice, QObject, QProcess, QTimer, Signal
+from PySide6.QtNetwork import QNetworkAccessManager, QNetworkRequest
 
 from qhttpserver_py.sse import EventStream
 

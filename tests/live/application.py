@@ -8,19 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import trustme
-from PySide6.QtNetwork import (
-    QHostAddress,
-    QLocalServer,
-    QSsl,
-    QSslCertificate,
-    QSslConfiguration,
-    QSslKey,
-    QSslServer,
-    QTcpServer,
-)
+from PySide6.QtNetwork import QHostAddress, QLocalServer, QSslServer, QTcpServer
 
 from qhttpserver_py import QHttpServer, QHttpServerRequest, QHttpServerResponse
+from qhttpserver_py.testing import TlsAuthority
 
 LARGE = bytes(range(256)) * 4096
 """1 MiB, not compressible into a lucky match."""
@@ -112,20 +103,11 @@ def mark(_request: QHttpServerRequest, response: QHttpServerResponse) -> None:
     response.setHeaders(fields)
 
 
-def tls_configuration(certificate: trustme.LeafCert, protocols: list[bytes]) -> QSslConfiguration:
-    chain = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
-    configuration = QSslConfiguration.defaultConfiguration()
-    configuration.setLocalCertificateChain(QSslCertificate.fromData(chain))
-    pem = certificate.private_key_pem.bytes()
-    configuration.setPrivateKey(QSslKey(pem, QSsl.KeyAlgorithm.Ec, QSsl.EncodingFormat.Pem))
-    configuration.setAllowedNextProtocols(protocols)
-    return configuration
-
-
-def listen_tls(server: QHttpServer, authority: trustme.CA, *protocols: bytes) -> int:
+def listen_tls(server: QHttpServer, authority: TlsAuthority, *protocols: bytes) -> int:
     listener = QSslServer()
-    certificate = authority.issue_cert("localhost", "127.0.0.1")
-    listener.setSslConfiguration(tls_configuration(certificate, list(protocols)))
+    configuration = authority.server_configuration()
+    configuration.setAllowedNextProtocols(list(protocols))
+    listener.setSslConfiguration(configuration)
     assert listener.listen(QHostAddress("127.0.0.1"), 0)
     assert server.bind(listener)
     return listener.serverPort()
@@ -147,11 +129,10 @@ def listen_local(server: QHttpServer, path: Path) -> str:
 
 def open_site(directory: Path) -> Site:
     """A server on all three kinds of socket, with a certificate made for it."""
-    authority = trustme.CA()
+    authority = TlsAuthority()
     ca_file = directory / "ca.pem"
-    ca_file.write_bytes(authority.cert_pem.bytes())
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
+    ca_file.write_bytes(authority.ca_pem)
+    context = authority.ssl_context()
     server = QHttpServer()
     add_routes(server)
     return Site(

@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qhttpserver_py._routing.binding import (
-    Binding,
-    UnbindableError,
-    callable_name,
-    inspect_handler,
-    plan,
-)
+from qhttpserver_py._routing.binding import Binding, UnbindableError, callable_name, inspect_handler, plan
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 

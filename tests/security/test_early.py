@@ -8,13 +8,7 @@ from typing import Any
 import pytest
 from hpack import Decoder
 
-from qhttpserver_py import (
-    QHttpServer,
-    QHttpServerConfiguration,
-    QHttpServerRequest,
-    QHttpServerResponder,
-    security,
-)
+from qhttpserver_py import QHttpServer, QHttpServerConfiguration, QHttpServerRequest, QHttpServerResponder, security
 
 from ..support.h2frames import HEADERS, OPEN, PREFACE, data, headers, parse, settings
 from ..support.rawclient import RawClient, Reply, bound, logged, nested, reported, settle, wait_until

@@ -13,16 +13,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QByteArray, QCoreApplication, QObject, QTimer
-from PySide6.QtNetwork import (
-    QHostAddress,
-    QSsl,
-    QSslCertificate,
-    QSslConfiguration,
-    QSslKey,
-    QSslServer,
-    QTcpServer,
-)
+from PySide6.QtCore import QCoreApplication, QObject, QTimer
+from PySide6.QtNetwork import QHostAddress, QSslConfiguration, QSslServer, QTcpServer
 
 from qhttpserver_py import (
     QHttpServer,
@@ -32,6 +24,7 @@ from qhttpserver_py import (
     QHttpServerWebSocketUpgradeResponse,
 )
 from qhttpserver_py._protocol import wire
+from qhttpserver_py.testing import TlsAuthority
 
 Post = QHttpServerRequest.Method.Post
 WATCHED = (
@@ -149,17 +142,9 @@ class Server(QHttpServer):
 def tls() -> QSslConfiguration | None:
     """Return a configuration with a certificate made now; None without trustme."""
     try:
-        import trustme
+        return TlsAuthority().server_configuration("localhost", h2=True)
     except ImportError:
         return None
-    certificate = trustme.CA().issue_cert("localhost")
-    configuration = QSslConfiguration.defaultConfiguration()
-    configuration.setLocalCertificate(QSslCertificate(certificate.cert_chain_pems[0].bytes()))
-    pem = certificate.private_key_pem.bytes()
-    key = QSslKey(pem, QSsl.KeyAlgorithm.Ec)
-    configuration.setPrivateKey(QSslKey(pem, QSsl.KeyAlgorithm.Rsa) if key.isNull() else key)
-    configuration.setAllowedNextProtocols([QByteArray(b"h2"), QByteArray(b"http/1.1")])
-    return configuration
 
 
 def main() -> None:

@@ -8,14 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhttpserver_py.static.paths import (
-    inside,
-    is_hidden,
-    join_url,
-    split_path,
-    target_path,
-    target_query,
-)
+from qhttpserver_py.static.paths import inside, is_hidden, join_url, split_path, target_path, target_query
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,8 @@ from concurrent.futures import Future
 
 import httpx
 import pytest
-from PySide6.QtCore import (
-    QByteArray,
-)
-from PySide6.QtNetwork import (
-    QHostAddress,
-    QSslServer,
-    QTcpServer,
-)
+from PySide6.QtCore import QByteArray
+from PySide6.QtNetwork import QHostAddress, QSslServer, QTcpServer
 
 from qhttpserver_py import QHttpServer, aio
 

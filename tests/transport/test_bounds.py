@@ -15,12 +15,7 @@ import pytest
 from PySide6.QtCore import QTimer
 from PySide6.QtNetwork import QTcpSocket
 
-from qhttpserver_py import (
-    QHttpServer,
-    QHttpServerConfiguration,
-    QHttpServerRequest,
-    QHttpServerResponder,
-)
+from qhttpserver_py import QHttpServer, QHttpServerConfiguration, QHttpServerRequest, QHttpServerResponder
 from qhttpserver_py._transport import sockets
 from qhttpserver_py._transport.closer import LINGER
 from qhttpserver_py._transport.connection import READ_BUFFER, WRITE_HIGH

@@ -14,14 +14,7 @@ from io import BytesIO
 from qhttpserver_py._protocol.engine import BodyLimit, Event, Limits, Message, Refusal
 from qhttpserver_py._protocol.http1.chunked import ChunkedDecoder
 from qhttpserver_py._protocol.http1.fields import Fault
-from qhttpserver_py._protocol.http1.head import (
-    CHUNKED,
-    CLOSE,
-    INCOMPLETE,
-    HeadReader,
-    parse_head,
-    within,
-)
+from qhttpserver_py._protocol.http1.head import CHUNKED, CLOSE, INCOMPLETE, HeadReader, parse_head, within
 
 MEMO_ENTRIES = 256
 MEMO_HEAD = 2048

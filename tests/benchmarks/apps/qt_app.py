@@ -15,15 +15,7 @@ import functools
 import signal
 
 from PySide6.QtCore import QCoreApplication
-from PySide6.QtNetwork import (
-    QHostAddress,
-    QSsl,
-    QSslCertificate,
-    QSslConfiguration,
-    QSslKey,
-    QSslServer,
-    QTcpServer,
-)
+from PySide6.QtNetwork import QHostAddress, QSsl, QSslCertificate, QSslConfiguration, QSslKey, QSslServer, QTcpServer
 
 
 def hello(_request: QHttpServerRequest) -> str:
