@@ -11,7 +11,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from qhttpserver_py._exchange.exchange import Exchange
+from qhttpserver_py._exchange.exchange import EMPTY_TYPE, Exchange
 from qhttpserver_py._protocol.engine import Headers, Message, Refusal
 from qhttpserver_py._protocol.select import choose
 from qhttpserver_py._transport import sockets
@@ -33,6 +33,9 @@ READ_BUFFER = 262144
 TURN = 32
 """Requests served in one go before other connections and the GUI get their turn."""
 
+MAXIMUM_NESTED = 20
+"""Slots of connections on the stack, one in the event loop of a handler of the other; beyond, requests wait."""
+
 _LOOP_NOTICED = 0.00002  # a turn longer than this (seconds) may have spun an event loop
 
 # Reasons not to read, as bits.
@@ -44,10 +47,12 @@ HELD_BY_BODY = 4  # the handler does not keep up with the body it asked for piec
 class Connection(Sending):
     """A peer's connection, from accept to close. Lives in the server's thread."""
 
-    __slots__ = ("_available", "_read")
+    __slots__ = ("_answered", "_available", "_read", "_turn_posted")
 
     def __init__(self, core: ServerCore, socket: QTcpSocket | QLocalSocket, host: str | None, peer: Peer) -> None:
         super().__init__(core, socket, host, peer)
+        self._answered = 0  # the stream that was last answered without an exchange
+        self._turn_posted = False  # a call of take_turn() is on its way
         self._available = socket.bytesAvailable
         self._read: Any = socket.read
 
@@ -84,11 +89,22 @@ class Connection(Sending):
 
     def on_ready_read(self) -> None:
         """Serve what the socket has: one read, the parser, the handlers, one write."""
+        core = self.core
+        if core.nested >= MAXIMUM_NESTED:
+            core.defer(self.on_ready_read)
+            return
+        core.nested += 1
         self._depth += 1
         try:
             self._serve()
+        except Exception as error:  # noqa: BLE001 - a fault of ours: it costs this connection, and no other
+            core.report(error)
+            self.abort()
         finally:
             self._depth -= 1
+            core.nested -= 1
+            if core.deferred:
+                core.resume_deferred()
             if self._grave is not None:
                 self._empty_grave()
             if not self._watches_end and self.socket is not None:
@@ -160,10 +176,15 @@ class Connection(Sending):
     def _advance(self) -> None:
         """Dispatch queued events, as many as may be answered now."""
         queue = self._queue
+        others = False
         for _ in range(TURN):
             if not queue or self._busy or self._held & HELD_BY_PEER or self.socket is None or self.closing:
                 break
             event = queue.popleft()
+            if not self._turn_posted and (others or queue):
+                self._turn_posted = True
+                self.core.post(self.take_turn)
+            others = True
             if isinstance(event, Message):
                 self._dispatch_timed(event)
             elif isinstance(event, Head):
@@ -177,10 +198,27 @@ class Connection(Sending):
                 self.core.post(self._resume)
         self._hold(HELD_BY_QUEUE, bool(queue))
 
+    def take_turn(self) -> None:
+        """Write replies that are complete, and go on, though a handler of this connection spins an event loop."""
+        self._turn_posted = False
+        self.flush()
+        self._resume()
+
     def _resume(self) -> None:
-        if self.socket is not None:
+        core = self.core
+        if core.nested >= MAXIMUM_NESTED:
+            core.defer(self._resume)
+            return
+        if self.socket is None:
+            return
+        core.nested += 1
+        try:
             self._advance()
             self.flush()
+        finally:
+            core.nested -= 1
+            if core.deferred:
+                core.resume_deferred()
 
     def _hold(self, reason: int, on: bool) -> None:
         """Stop or go on reading; Qt's bounded buffer and then TCP hold the peer back meanwhile."""
@@ -207,10 +245,22 @@ class Connection(Sending):
         self._dispatching = message.stream_id
         try:
             self.core.dispatch(self, message)
+        except BaseException:
+            self._answer_for(message)
+            raise
         finally:
             self._dispatching = before
         if self._unchecked > WRITE_HIGH:
             self._check_backlog()
+
+    def _answer_for(self, message: Message) -> None:
+        """User code raised what is not caught for it: the peer has its answer before that goes on."""
+        exchange = self._exchanges.get(message.stream_id)
+        if exchange is not None:
+            exchange.fail()
+        elif self._answered != message.stream_id or self._busy:
+            self.reply(message, 500, EMPTY_TYPE, b"")
+        self.flush()
 
     def _dispatch_timed(self, message: Message) -> None:
         core, began = self.core, monotonic()
@@ -249,6 +299,7 @@ class Connection(Sending):
         if self.socket is None:
             return
         self._busy = False
+        self._answered = message.stream_id
         self._unchecked += len(body) + 256
         self.engine.send_response(message.stream_id, status, headers, body)
 

@@ -63,6 +63,8 @@ class ServerCore:
         self._sweeps = False  # a sweep has begun and is not through
         self.turns = 0  # slots of ours that ran: tells a handler that blocks from one that spins a loop
         self._slow: set[str] = set()
+        self.nested = 0  # slots of connections that are on the stack
+        self.deferred: set[Callable[[], None]] = set()  # what waits until fewer are
         # Parent of all sockets, and nobody's child: Qt would delete them with the server that listens,
         # or with ours, in the middle of their own signal if a handler deletes it.
         self.nursery = QObject()
@@ -217,7 +219,11 @@ class ServerCore:
         until = monotonic() + _SLICE
         self._sweeps = False
         for connection in connections:
-            connection.sweep(now, timeout)
+            try:
+                connection.sweep(now, timeout)
+            except Exception as error:  # noqa: BLE001 - one connection's fault is not to cost others their deadlines
+                self.report(error)
+                connection.abort()
             if monotonic() > until:
                 self._sweeps = True
                 self.post(lambda: self._sweep_on(connections, now, timeout))
@@ -230,6 +236,18 @@ class ServerCore:
                 f"{name}() was called from another thread than the server's; "
                 "post it there, for example with QMetaObject.invokeMethod or a queued signal"
             )
+
+    # ---- nested event loops
+
+    def defer(self, slot: Callable[[], None]) -> None:
+        """Have *slot* of a connection called again when fewer handlers spin event loops, one inside the other."""
+        self.deferred.add(slot)
+
+    def resume_deferred(self) -> None:
+        """One slot less is on the stack: let those go on that waited for it."""
+        slots, self.deferred = self.deferred, set()
+        for slot in slots:
+            self.post(slot)
 
     # ---- settings
 
@@ -330,8 +348,18 @@ class ServerCore:
     def report(self, error: Exception, label: str = "") -> None:
         """Show an exception of user code where tests and applications look for it, and log it."""
         where = f"{label}: " if label else ""
-        log.warning(log.SERVER, f"{where}{type(error).__name__}: {error}")
-        sys.excepthook(type(error), error, error.__traceback__)
+        log.warning(log.SERVER, f"{where}{type(error).__name__}: {_text_of(error)}")
+        try:
+            sys.excepthook(type(error), error, error.__traceback__)
+        except Exception as failed:  # noqa: BLE001 - a hook of the program's must not cost the peer its answer
+            log.warning(log.SERVER, f"sys.excepthook raised {type(failed).__name__}: {_text_of(failed)}")
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as failed:  # noqa: BLE001 - a __str__ of the program's
+        return f"its text raised {type(failed).__name__}"
 
 
 def _drop(connections: tuple[Closing, ...], tails: tuple[Outliving, ...]) -> None:

@@ -231,6 +231,9 @@ class Sending(Incoming):
         self._depth += 1
         try:
             self._feed_peer(count)
+        except Exception as error:  # noqa: BLE001 - a fault of ours: it costs this connection, and no other
+            self.core.report(error)
+            self.abort()
         finally:
             self._leave_slot()
 
