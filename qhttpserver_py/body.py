@@ -5,6 +5,6 @@ Not in Qt.
 
 from __future__ import annotations
 
-from qhttpserver_py._exchange.body import BodyAborted, BodyStream
+from qhttpserver_py._content.body import BodyAborted, BodyStream
 
 __all__ = ["BodyAborted", "BodyStream"]

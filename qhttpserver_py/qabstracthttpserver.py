@@ -16,7 +16,8 @@ from qhttpserver_py._qt.snake_case import adopt_overrides, with_snake_case
 from qhttpserver_py._serving.answers import follow
 from qhttpserver_py._serving.lifetime import Lifetime
 from qhttpserver_py._serving.verifiers import Verifiers
-from qhttpserver_py._transport.core import HeadVerdict, ServerCore
+from qhttpserver_py._transport.core import ServerCore
+from qhttpserver_py._transport.interfaces import HeadVerdict
 from qhttpserver_py._transport.listener import Listener
 from qhttpserver_py.qhttpserverconfiguration import QHttpServerConfiguration
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest

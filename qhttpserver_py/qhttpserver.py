@@ -31,7 +31,7 @@ from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule
 if TYPE_CHECKING:
     from qhttpserver_py._exchange.exchange import Exchange
     from qhttpserver_py._transport.connection import Connection
-    from qhttpserver_py._transport.core import HeadVerdict
+    from qhttpserver_py._transport.interfaces import HeadVerdict
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -339,7 +339,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
             self._give_stream(exchange, request, message)
 
     def _give_stream(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
-        from qhttpserver_py._exchange.body import BodyStream  # loaded by the first streamed body
+        from qhttpserver_py._content.body import BodyStream  # loaded by the first streamed body
 
         body = exchange.body = request._stream = BodyStream(exchange, message, self._core)
         if message.streaming:

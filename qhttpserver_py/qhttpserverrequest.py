@@ -19,7 +19,7 @@ from qhttpserver_py._protocol.engine import Message
 from qhttpserver_py._qt.snake_case import with_snake_case
 
 if TYPE_CHECKING:
-    from qhttpserver_py._exchange.body import BodyStream
+    from qhttpserver_py._content.body import BodyStream
 
 _BODY_WORTH_SHARING = 16384
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")

@@ -31,7 +31,6 @@ from qhttpserver_py.qhttpserverrequest import Method, QHttpServerRequest
 from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule
 
 if TYPE_CHECKING:
-    from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
     from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 
 Rule = QHttpServerRouterRule
@@ -47,7 +46,7 @@ class QHttpServerRouter:
     Qt: QHttpServerRouter.
     """
 
-    def __init__(self, server: QAbstractHttpServer | None, /) -> None:
+    def __init__(self, server: QObject | None, /) -> None:
         """Make a router with the default converters and no rules; *server* is the one it works for, if any.
 
         Qt: QHttpServerRouter::QHttpServerRouter.

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from qhttpserver_py._exchange.channel import Channel
 from qhttpserver_py._exchange.pump import Drain, Pump, with_source_fields
 from qhttpserver_py._protocol.engine import Header, Headers, Message
 from qhttpserver_py._protocol.http1.response import check_status
@@ -18,13 +19,10 @@ from qhttpserver_py._qt import log
 from qhttpserver_py._qt.headers import with_fields
 
 if TYPE_CHECKING:
-    from qhttpserver_py._exchange.body import BodyStream
+    from qhttpserver_py._content.body import BodyStream
     from qhttpserver_py._exchange.streams import Source
-    from qhttpserver_py._transport.connection import Connection
 
-CLIENT_GONE = 499
-"""Status that observers see for a reply whose peer left before it was complete."""
-
+CLIENT_GONE = 499  # what observers see for a reply whose peer left before it was complete
 EMPTY_TYPE: tuple[Header, ...] = ((b"content-type", b"application/x-empty"),)
 
 
@@ -53,8 +51,8 @@ class Exchange:
         "stream_id",
     )
 
-    def __init__(self, connection: Connection, message: Message, label: str) -> None:
-        self.connection: Connection | None = connection
+    def __init__(self, connection: Channel, message: Message, label: str) -> None:
+        self.connection: Channel | None = connection
         self._core = connection.core
         self.message = message
         self.stream_id = message.stream_id
@@ -237,6 +235,11 @@ class Exchange:
             self._drain.tell()
 
     @property
+    def is_connected(self) -> bool:
+        """Whether the peer is there and the reply is not complete."""
+        return self.connection is not None
+
+    @property
     def sent(self) -> int:
         """Bytes of body that were given to the connection."""
         return self._sent
@@ -257,11 +260,10 @@ class Exchange:
 
     def _run(self, call: Callable[[], None]) -> None:
         connection = self.connection
-        if connection is None:
-            return
         if threading.get_ident() == self._ident:
-            call()
-        else:
+            if connection is not None:
+                call()
+        elif connection is not None:
             connection.post(call)
 
     def _send(self, status: int, headers: Headers, body: bytes) -> None:
@@ -392,7 +394,7 @@ class Exchange:
         self._pump = None
         if self.connection is None:
             return
-        self.connection.report(error)
+        self._core.report(error)
         if begun:
             self._abort()
         else:

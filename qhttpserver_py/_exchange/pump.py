@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from qhttpserver_py._content.mime import sniff
 from qhttpserver_py._protocol.engine import Header, Headers
@@ -10,7 +10,6 @@ from qhttpserver_py._protocol.engine import Header, Headers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qhttpserver_py._exchange.exchange import Exchange
     from qhttpserver_py._exchange.streams import Source
 
 HIGH_WATER = 262144
@@ -22,6 +21,43 @@ PIECE = 65536
 _OCTETS = b"application/octet-stream"
 
 
+class Reply(Protocol):
+    """The reply that a source is moved into."""
+
+    @property
+    def sent(self) -> int:
+        """Bytes of body that were given to the connection."""
+        ...
+
+    def backlog(self) -> int:
+        """Return the bytes that wait for the peer."""
+        ...
+
+    def begin_source(self, status: int, headers: Headers, length: int | None) -> None:
+        """Send the head."""
+        ...
+
+    def put(self, data: bytes) -> None:
+        """Queue a piece."""
+        ...
+
+    def flush(self) -> None:
+        """Write what was queued."""
+        ...
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Have *call* run when other connections had their turn."""
+        ...
+
+    def source_ended(self) -> None:
+        """End the reply."""
+        ...
+
+    def source_failed(self, error: Exception, *, begun: bool) -> None:
+        """Answer 500, or cut a reply that was begun."""
+        ...
+
+
 class Pump:
     """One source on its way to the peer. Lives in the server's thread.
 
@@ -31,7 +67,7 @@ class Pump:
 
     __slots__ = ("_again", "_due", "_exchange", "_head", "_running", "_source", "_typed", "status")
 
-    def __init__(self, exchange: Exchange, status: int, headers: Headers, source: Source, typed: bool) -> None:
+    def __init__(self, exchange: Reply, status: int, headers: Headers, source: Source, typed: bool) -> None:
         self._exchange = exchange
         self._source: Source | None = source
         self._head: Headers | None = headers
@@ -125,7 +161,7 @@ class Drain:
 
     __slots__ = ("_due", "_exchange", "_missed", "_report", "_telling", "hooks")
 
-    def __init__(self, exchange: Exchange, report: Callable[[Exception], None]) -> None:
+    def __init__(self, exchange: Reply, report: Callable[[Exception], None]) -> None:
         self._exchange = exchange
         self._report = report
         self._telling = False

@@ -200,7 +200,7 @@ def _is_known(error: Exception) -> bool:
     """Whether *error* says that the request's body broke off: a fault of the peer's, or reported already."""
     if not isinstance(error, ConnectionError):
         return False
-    from qhttpserver_py._exchange.body import BodyAborted
+    from qhttpserver_py._content.body import BodyAborted
 
     return isinstance(error, BodyAborted)
 

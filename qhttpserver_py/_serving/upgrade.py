@@ -23,6 +23,7 @@ from qhttpserver_py._qt import log
 if TYPE_CHECKING:
     from PySide6.QtWebSockets import QWebSocket
 
+    from qhttpserver_py._exchange.channel import Channel
     from qhttpserver_py._protocol.engine import Message
     from qhttpserver_py._transport.admission import Seat
     from qhttpserver_py._transport.connection import Connection
@@ -176,7 +177,7 @@ def unget(socket: Any, data: bytes) -> None:
         put(octet - 256 if octet > 127 else octet)  # a C char: signed
 
 
-def stay_http(connection: Connection) -> None:
+def stay_http(connection: Channel) -> None:
     """The upgrade is not taken: one reply, then the end."""
     connection.engine.resume()  # type: ignore[attr-defined]
     connection.hold_upgrade(False)

@@ -354,7 +354,3 @@ class Connection(Sending):
     def post(self, call: Callable[[], Any]) -> None:
         """Run *call* in the server's thread."""
         self.core.post(call)
-
-    def report(self, error: Exception) -> None:
-        """Report an error of user code."""
-        self.core.report(error)

@@ -11,7 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer
 
@@ -23,14 +23,11 @@ from qhttpserver_py._qt.first_use import seconds_since
 from qhttpserver_py._qt.headers import with_fields
 from qhttpserver_py._routing.context import when_destroyed
 from qhttpserver_py._transport.admission import LOCAL, Admission, subnets
+from qhttpserver_py._transport.interfaces import Application, Counted, HeadVerdict, Remainder, Replying
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
 if TYPE_CHECKING:
     from qhttpserver_py._protocol.select import Kind
-    from qhttpserver_py._transport.closer import Closing
-    from qhttpserver_py._transport.connection import Connection
-    from qhttpserver_py._transport.lingering import Outliving
-    from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
     from qhttpserver_py.qhttpserverconfiguration import QHttpServerConfiguration
 
 SWEEP_MS = 500
@@ -41,8 +38,6 @@ _STALL = 0.25  # a sweep later than this (seconds): the event loop stood still, 
 
 _EMPTY_TYPE = ((b"content-type", b"application/x-empty"),)
 
-HeadVerdict = Literal["dispatch", "continue", "wait"]
-
 _live: set[ServerCore] = set()  # cores with connections, kept until the last of them is gone
 _open: dict[int, set[int]] = {}  # by thread: cores, by id, that serve or may serve
 
@@ -50,13 +45,13 @@ _open: dict[int, set[int]] = {}  # by thread: cores, by id, that serve or may se
 class ServerCore:
     """Shared by one server and its connections. Lives in the server's thread."""
 
-    def __init__(self, server: QAbstractHttpServer) -> None:
+    def __init__(self, server: QObject) -> None:
         self.limits = Limits()
         self.admission = Admission()
-        self.connections: set[Closing] = set()
+        self.connections: set[Counted] = set()
         self.refusing = 0  # of these were refused, and are told why
         self._restricted = False  # whether any request may have to be refused for whom it comes from
-        self._banned: set[Closing] = set()  # connections that the lists would not let in any more
+        self._banned: set[Counted] = set()  # connections that the lists would not let in any more
         self.traces = False  # whether each request is logged; asked of the categories now and then
         self.slow_after = 0.1  # seconds a handler may hold the event loop before the log says so
         self._swept_at = 0.0
@@ -68,7 +63,7 @@ class ServerCore:
         # Parent of all sockets, and nobody's child: Qt would delete them with the server that listens,
         # or with ours, in the middle of their own signal if a handler deletes it.
         self.nursery = QObject()
-        self._server = weakref.ref(server)
+        self._server: Callable[[], Any] = weakref.ref(server)
         self._mailbox = Mailbox(server)
         self._timer: QTimer | None = QTimer(server)
         self._timer.setInterval(SWEEP_MS)
@@ -76,12 +71,12 @@ class ServerCore:
         self.post: Callable[[Callable[[], Any]], None] = self._mailbox.post
         self._ident = threading.get_ident()
         self._idle_hooks: list[Callable[[], object]] = []
-        self.tails: set[Outliving] = set()  # what remains of connections that Qt has closed
+        self.tails: set[Remainder] = set()  # what remains of connections that Qt has closed
         self._dying: list[Any] = []
         self._dead = 0  # how many of these died before the last sweep
         when_destroyed(server, self.shut_down)
 
-    def server(self) -> QAbstractHttpServer | None:
+    def server(self) -> Application | None:
         """Return the server, or None once it is gone."""
         return self._server() if self._timer is not None else None
 
@@ -102,7 +97,7 @@ class ServerCore:
 
     # ---- connections
 
-    def adopt(self, connection: Connection) -> None:
+    def adopt(self, connection: Counted) -> None:
         """Count a new connection in and watch its deadlines."""
         if connection.counted:
             self.admission.enter(connection.host)
@@ -116,7 +111,7 @@ class ServerCore:
                 self._timer.start()
         self.connections.add(connection)
 
-    def forget(self, connection: Closing) -> None:
+    def forget(self, connection: Counted) -> None:
         """A connection is gone."""
         if connection not in self.connections:
             return
@@ -215,7 +210,7 @@ class ServerCore:
         else:
             self._sweep_on(iter(tuple(self.connections)), now, timeout)
 
-    def _sweep_on(self, connections: Iterator[Closing], now: float, timeout: float) -> None:
+    def _sweep_on(self, connections: Iterator[Counted], now: float, timeout: float) -> None:
         until = monotonic() + _SLICE
         self._sweeps = False
         for connection in connections:
@@ -265,7 +260,7 @@ class ServerCore:
 
     # ---- upward calls
 
-    def dispatch(self, connection: Connection, message: Message) -> None:
+    def dispatch(self, connection: Replying, message: Message) -> None:
         """Hand a request to the server."""
         server = self._server() if self._timer is not None else None
         if server is None:
@@ -275,13 +270,13 @@ class ServerCore:
         if not self._restricted or self._lets_through(connection, message):
             server._dispatch(connection, message)
 
-    def _lets_through(self, connection: Connection, message: Message) -> bool:
+    def _lets_through(self, connection: Replying, message: Message) -> bool:
         if connection in self._banned:
             connection.refuse_now(Refusal(message.stream_id, 403, "address not allowed any more", message))
             return False
         return not self._too_fast(connection, message, monotonic())
 
-    def _too_fast(self, connection: Connection, message: Message, now: float) -> bool:
+    def _too_fast(self, connection: Replying, message: Message, now: float) -> bool:
         """Count a request, and answer it where there were too many."""
         if not self.admission.too_fast(connection.host or LOCAL, now):
             return False
@@ -292,12 +287,12 @@ class ServerCore:
     def _look_at_log(self) -> None:
         self.traces = log.HTTP1.isDebugEnabled() or log.HTTP2.isDebugEnabled()
 
-    def _trace(self, connection: Connection, message: Message) -> None:
+    def _trace(self, connection: Counted, message: Message) -> None:
         category = log.HTTP2 if connection.engine.interleaves else log.HTTP1
         if category.isDebugEnabled():
             log.debug(category, f"Request: {QHttpServerRequest._make(message, connection.peer)!r}")
 
-    def head(self, connection: Connection, message: Message) -> HeadVerdict:
+    def head(self, connection: Replying, message: Message) -> HeadVerdict:
         """Decide on a message whose body is still to come."""
         if self._restricted:
             if connection in self._banned:
@@ -309,12 +304,12 @@ class ServerCore:
         server = self.server()
         return server._head(connection, message) if server is not None else "wait"
 
-    def refusal_fields(self, connection: Connection, message: Message | None) -> Headers:
+    def refusal_fields(self, connection: Counted, message: Message | None) -> Headers:
         """Return what a refusal carries besides its own fields; *message* is what it refuses, where that is known."""
         server = self.server()
         return server._refusal_fields(connection, message) if server is not None else ()
 
-    def refused(self, connection: Connection, refusal: Refusal) -> None:
+    def refused(self, connection: Counted, refusal: Refusal) -> None:
         """Log a refusal: for whoever debugs a client, not for everybody who is scanned."""
         if log.PARSER.isDebugEnabled():
             peer = connection.peer
@@ -339,7 +334,7 @@ class ServerCore:
                 "return a future, a coroutine or a stream, or mark it with @threaded",
             )
 
-    def log_timeout(self, connection: Closing, detail: str) -> None:
+    def log_timeout(self, connection: Counted, detail: str) -> None:
         """Log that a peer was too slow."""
         if log.HTTP1.isDebugEnabled():
             peer = connection.peer
@@ -362,7 +357,7 @@ def _text_of(error: BaseException) -> str:
         return f"its text raised {type(failed).__name__}"
 
 
-def _drop(connections: tuple[Closing, ...], tails: tuple[Outliving, ...]) -> None:
+def _drop(connections: tuple[Counted, ...], tails: tuple[Remainder, ...]) -> None:
     for connection in connections:
         connection.drop()
     for tail in tails:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from PySide6.QtCore import QFileDevice, QIODevice, QSaveFile
-
-if TYPE_CHECKING:
-    from qhttpserver_py._exchange.body import BodyStream
 
 HIGH_WATER = 262144
 """A sequential device (a socket, a process) with more than this unwritten gets no more, in bytes."""
@@ -17,16 +14,25 @@ HIGH_WATER = 262144
 _DELETED = "the device was deleted while the body was written to it"
 
 
+class Body(Protocol):
+    """What is held back while the device does not keep up."""
+
+    def hold_device(self, full: bool) -> None:
+        """Stop, or go on."""
+        ...
+
+
 class Saving:
     """One body on its way to one device. Lives in the server's thread."""
 
-    def __init__(self, body: BodyStream, device: QIODevice) -> None:
+    def __init__(self, body: Body, device: QIODevice) -> None:
         self.done: Future[None] = Future()
         self.done.set_running_or_notify_cancel()
-        self._body: BodyStream | None = body
+        self._body: Body | None = body
         self._device: Any = device
         self._opened = not device.isOpen()
         self._paced = False
+        self._full = False
         if self._opened and not device.open(QIODevice.OpenModeFlag.WriteOnly):
             self._opened = False
             self._fail_to("open the device for writing")
@@ -45,7 +51,8 @@ class Saving:
             if self._device.write(piece) != len(piece):
                 self._fail_to("write the body")
             elif self._paced and self._device.bytesToWrite() > HIGH_WATER and self._body is not None:
-                self._body._device_full = True
+                self._full = True
+                self._body.hold_device(True)
         except RuntimeError:  # shiboken's, for an object that is gone
             self.fail(OSError(_DELETED))
 
@@ -94,9 +101,9 @@ class Saving:
 
     def _let_go(self) -> None:
         body, self._body = self._body, None
-        if body is not None and body._device_full:
-            body._device_full = False
-            body._schedule()
+        if body is not None and self._full:
+            self._full = False
+            body.hold_device(False)
         if self._paced:
             self._paced = False
             with suppress(RuntimeError):
@@ -106,9 +113,9 @@ class Saving:
 
     def _written(self, _count: int) -> None:
         body = self._body
-        if body is not None and body._device_full and self._device.bytesToWrite() <= HIGH_WATER // 2:
-            body._device_full = False
-            body._schedule()
+        if body is not None and self._full and self._device.bytesToWrite() <= HIGH_WATER // 2:
+            self._full = False
+            body.hold_device(False)
 
     def _closed(self) -> None:
         self.fail(OSError("the device was closed while the body was written to it"))

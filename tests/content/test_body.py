@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import QBuffer, QFile
 
 from qhttpserver_py import QHttpServer, QHttpServerRequest, QHttpServerResponder, aio
-from qhttpserver_py._exchange.body import HIGH_WATER
+from qhttpserver_py._content.body import HIGH_WATER
 from qhttpserver_py.body import BodyAborted
 
 from ..support.rawclient import nested, reported, settle, spin

@@ -12,7 +12,7 @@ from PySide6.QtCore import QBuffer, QFile, QIODevice, QObject, QProcess, QSaveFi
 from PySide6.QtNetwork import QHostAddress, QTcpServer, QTcpSocket
 
 from qhttpserver_py import QHttpServerRequest
-from qhttpserver_py._exchange.body import HIGH_WATER
+from qhttpserver_py._content.body import HIGH_WATER
 
 from ..support.rawclient import reported, spin
 from ..support.uploads import PROTOCOLS, fixtures, until_still

@@ -6,18 +6,16 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtCore import QIODevice
 
-from qhttpserver_py._exchange.saving import Saving
+from qhttpserver_py._content.saving import Saving
 
 if TYPE_CHECKING:
     import asyncio
 
-    from qhttpserver_py._exchange.exchange import Exchange
     from qhttpserver_py._protocol.engine import Message
-    from qhttpserver_py._transport.core import ServerCore
 
 HIGH_WATER = 262144
 """With more bytes than this not taken by the consumer, the peer is held back."""
@@ -25,6 +23,43 @@ HIGH_WATER = 262144
 
 class BodyAborted(ConnectionError):  # noqa: N818 - named for what happened
     """The body will not be completed: the peer left or broke a rule or a limit, or was answered before."""
+
+
+class BodyOwner(Protocol):
+    """What a body needs of the exchange that it is part of."""
+
+    label: str
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is still a peer that sends."""
+        ...
+
+    def want_body(self) -> None:
+        """Ask a peer for the body that waits for ``100 Continue``."""
+        ...
+
+    def hold_body(self, on: bool) -> None:
+        """Have the peer wait, or go on."""
+        ...
+
+    def consumed_body(self, size: int) -> None:
+        """Let the peer send *size* bytes more."""
+        ...
+
+    def body_failed(self, error: Exception) -> None:
+        """Answer for a consumer that raised."""
+        ...
+
+
+class Thread(Protocol):
+    """What a body needs of its server."""
+
+    post: Callable[[Callable[[], Any]], None]
+
+    def report(self, error: Exception, label: str = "") -> None:
+        """Report an error of user code."""
+        ...
 
 
 class BodyStream:
@@ -41,7 +76,7 @@ class BodyStream:
     Not in Qt.
     """
 
-    def __init__(self, exchange: Exchange, message: Message, core: ServerCore) -> None:
+    def __init__(self, exchange: BodyOwner, message: Message, core: Thread) -> None:
         self._exchange = exchange
         self._message = message
         self._core = core
@@ -62,7 +97,7 @@ class BodyStream:
         self._delivering = False
         self._due = False  # a call of _deliver() is on its way
         self._untold = False  # progress that a callback set later has not heard of
-        if exchange.connection is None:
+        if not exchange.is_connected:
             self._error = BodyAborted("the peer left")
 
     # ---- state
@@ -267,6 +302,12 @@ class BodyStream:
             self._exchange.body_failed(error)
         finally:
             self._delivering = False
+
+    def hold_device(self, full: bool) -> None:
+        """The device that the body is written to does not keep up, or takes more again."""
+        before, self._device_full = self._device_full, full
+        if before and not full:
+            self._schedule()
 
     def _is_paused(self) -> bool:
         return self._paused or self._device_full

@@ -1,0 +1,77 @@
+"""What the core of the transport needs of the server above it, and of the connections that it counts."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+from qhttpserver_py._protocol.engine import Engine, Headers, Message, Refusal
+from qhttpserver_py.qhttpserverrequest import Peer
+
+HeadVerdict = Literal["dispatch", "continue", "wait"]
+"""What to do with a message whose body is still to come: serve it now, ask for the body, or wait for it."""
+
+
+class Counted(Protocol):
+    """A connection, as the core sees it."""
+
+    counted: bool
+    host: str | None
+    peer: Peer
+    engine: Engine
+
+    def refuse_now(self, refusal: Refusal) -> None:
+        """Answer what the peer did wrong."""
+        ...
+
+    def close(self) -> None:
+        """Take no new request; close when the replies in flight are done."""
+        ...
+
+    def drop(self) -> None:
+        """Cut the replies in flight."""
+        ...
+
+    def abort(self) -> None:
+        """Close at once; the peer sees that the reply was cut."""
+        ...
+
+    def lose_socket(self) -> None:
+        """The server is being deleted: close, and dispatch no more."""
+        ...
+
+    def sweep(self, now: float, timeout: float) -> None:
+        """Enforce the deadlines; *timeout* is the keep-alive timeout in seconds."""
+        ...
+
+    def excuse(self, seconds: float) -> None:
+        """The event loop stood still for so long, which is not the peer's fault."""
+        ...
+
+
+class Replying(Counted, Protocol):
+    """A connection whose requests the core hands to the server, or answers itself."""
+
+    def reply(self, message: Message, status: int, headers: Headers, body: bytes) -> None:
+        """Queue the whole reply to a message that has no exchange."""
+        ...
+
+
+class Remainder(Protocol):
+    """What is left of a connection that Qt has closed."""
+
+    def stop(self) -> None:
+        """End it now."""
+        ...
+
+
+class Application(Protocol):
+    """The server, as the transport sees it."""
+
+    _pending: Any
+
+    def _dispatch(self, connection: Any, message: Message) -> None: ...
+    def _head(self, connection: Any, message: Message) -> HeadVerdict: ...
+    def _refusal_fields(self, connection: Any, message: Message | None) -> Headers: ...
+    def _body_limit(self, message: Message) -> int: ...
+    def _label(self, message: Message) -> str: ...
+    def _make_http2(self) -> Engine: ...
