@@ -198,6 +198,15 @@ class Engine(Protocol):
         """Queue ``100 Continue``."""
         ...
 
+    def send_interim(self, stream_id: int, status: int, headers: Headers) -> None:
+        """Queue an interim response, such as 102 or 103; as many as one likes, before the reply is begun.
+
+        An HTTP/1.0 peer is sent none (RFC 9110 15.2). Fields that frame a message are left out. Raises
+        ValueError for a status that is not interim or is a protocol of its own (101), and for a field
+        that must not be sent.
+        """
+        ...
+
     def send_response(self, stream_id: int, status: int, headers: Headers, body: bytes) -> None:
         """Queue a whole reply. *headers* are the response's own; framing fields are the engine's."""
         ...

@@ -17,6 +17,7 @@ PHRASES: dict[int, bytes] = {
     100: b"Continue",
     101: b"Switching Protocols",
     102: b"Processing",
+    103: b"Early Hints",
     200: b"OK",
     201: b"Created",
     202: b"Accepted",
@@ -169,6 +170,15 @@ def check_header(name: bytes, value: bytes) -> None:
         raise ValueError(
             f"value of header {_shown(name)} has a control character ({_shown(bad.group())}): "
             "percent-encode or remove it (RFC 9110 5.5)"
+        )
+
+
+def check_interim(status: int) -> None:
+    """Raise ValueError unless *status* can be that of an interim response (RFC 9110 15.2)."""
+    if not 100 <= status <= 199 or status == 101:
+        raise ValueError(
+            f"{status} cannot be the status of an interim response: use 100 to 199, but not 101, "
+            "which changes the protocol (RFC 9110 15.2)"
         )
 
 

@@ -7,7 +7,7 @@ Strategy: the usual reply is one look-up and one formatting; everything unusual 
 from __future__ import annotations
 
 from qhttpserver_py._protocol.engine import Headers, Limits, Refusal
-from qhttpserver_py._protocol.http1.head import ASKED, CLOSE, CONNECT, HEAD, INCOMPLETE
+from qhttpserver_py._protocol.http1.head import ASKED, CLOSE, CONNECT, HEAD, HTTP10, INCOMPLETE
 from qhttpserver_py._protocol.http1.receiver import Http1Receiver
 from qhttpserver_py._protocol.http1.response import (
     CHUNKS,
@@ -15,6 +15,7 @@ from qhttpserver_py._protocol.http1.response import (
     NOTHING,
     SIZED,
     ResponseHead,
+    interim,
     last_chunk,
     plain_prefix,
     refusal,
@@ -47,6 +48,12 @@ class Http1Engine(Http1Receiver):
         """See ``Engine``."""
         if self._message is not None:
             self._out.append(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def send_interim(self, stream_id: int, status: int, headers: Headers) -> None:  # noqa: ARG002
+        """See ``Engine``."""
+        data = interim(status, headers)
+        if self._may_reply(begun=False) and not self._owed[0] & HTTP10:
+            self._out.append(data)
 
     def send_response(self, stream_id: int, status: int, headers: Headers, body: bytes) -> None:
         """See ``Engine``."""

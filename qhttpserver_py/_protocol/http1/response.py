@@ -153,6 +153,13 @@ def refusal(status: int, fields: Headers = ()) -> bytes:
     return head + b"content-length: 0\r\n" + CLOSING_TAIL
 
 
+def interim(status: int, headers: Headers) -> bytes:
+    """Return a whole interim response; of *headers* those that do not frame a message (RFC 9110 8.6, 15.2)."""
+    wire.check_interim(status)
+    own = tuple(field for field in headers if field[0].lower() not in _MANAGED or field[0].lower() == b"date")
+    return wire.status_line(status) + wire.render_fields(own) + b"\r\n"
+
+
 def last_chunk(trailers: Headers) -> bytes:
     """Return the end of a chunked body (RFC 9112 7.1). Raises ValueError for what is no trailer."""
     for name, value in trailers:

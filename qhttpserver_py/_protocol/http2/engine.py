@@ -183,6 +183,19 @@ class Http2Engine(Receiving):
         if stream is not None and stream.upload is not None and not stream.upload.received:
             self._outbox.head(stream_id, self._outbox.encoder.informational(100), 0)
 
+    def send_interim(self, stream_id: int, status: int, headers: Headers) -> None:
+        """Queue an interim response, as in ``Engine``; one larger than the client takes is left out."""
+        wire.check_interim(status)
+        for field in headers:
+            wire.check_header(*field)
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return
+        if stream.reply is not None:
+            raise RuntimeError("the reply was already begun")
+        if self._peer_takes < 0 or not self._is_too_large(headers):
+            self._outbox.head(stream_id, self._outbox.encoder.informational(status, headers), 0)
+
     def send_response(self, stream_id: int, status: int, headers: Headers, body: bytes) -> None:
         """Queue a whole reply; a stream that is gone swallows it."""
         stream = self._streams.get(stream_id)

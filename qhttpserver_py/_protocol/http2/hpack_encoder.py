@@ -125,9 +125,15 @@ class HeaderEncoder:
         ]
         return self._take_resizes() + b"".join(fields)
 
-    def informational(self, status: int) -> bytes:
-        """Return the head of an interim reply."""
-        return self._take_resizes() + self._field(b":status", b"%d" % status)
+    def informational(self, status: int, headers: Headers = ()) -> bytes:
+        """Return the head of an interim response, without what frames a message (RFC 9110 8.6)."""
+        fields = [
+            (name, value)
+            for name, value in _clean(headers)
+            if name not in CONNECTION_SPECIFIC and name != b"content-length"
+        ]
+        parts = [self._take_resizes(), self._field(b":status", b"%d" % status)]
+        return b"".join(parts + [self._field(name, value) for name, value in fields])
 
     def _take_resizes(self) -> bytes:
         resizes, self._resizes = self._resizes, b""

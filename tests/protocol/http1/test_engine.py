@@ -356,3 +356,42 @@ def test_close_inside_an_upload_waits_for_the_rest(engine: Http1Engine) -> None:
     assert message(engine.receive_data(b"llo" + GET)) is got
     engine.send_response(1, 200, (), b"")
     assert sent(engine) == f"HTTP/1.1 200 OK|content-length: 0|{SHUT}"
+
+
+# ---- interim responses (RFC 9110 15.2)
+
+HINT = (b"Link", b"</style.css>; rel=preload")
+
+
+def test_interim_responses_come_before_the_reply(engine: Http1Engine) -> None:
+    message(engine.receive_data(GET))
+    engine.send_interim(1, 103, [HINT, (b"content-length", b"5"), (b"transfer-encoding", b"chunked")])
+    engine.send_interim(1, 102, ())
+    assert sent(engine) == "HTTP/1.1 103 Early Hints|link: </style.css>; rel=preload||HTTP/1.1 102 Processing||"
+    engine.send_response(1, 200, (), b"hi")
+    assert sent(engine).startswith("HTTP/1.1 200 OK|")
+
+
+def test_an_http_1_0_peer_is_sent_no_interim_response(engine: Http1Engine) -> None:
+    message(engine.receive_data(b"GET / HTTP/1.0\r\n\r\n"))
+    engine.send_interim(1, 103, [HINT])
+    assert engine.data_to_send() == b""
+    engine.send_response(1, 200, (), b"hi")
+    assert sent(engine).startswith("HTTP/1.0 200 OK|")
+
+
+@pytest.mark.parametrize("status", [0, 99, 101, 200, 1000])
+def test_a_status_that_is_not_interim_is_refused_at_the_call(engine: Http1Engine, status: int) -> None:
+    message(engine.receive_data(GET))
+    with pytest.raises(ValueError, match="interim"):
+        engine.send_interim(1, status, ())
+
+
+def test_an_interim_response_with_a_bad_field_or_behind_the_head_is_refused(engine: Http1Engine) -> None:
+    message(engine.receive_data(GET))
+    with pytest.raises(ValueError, match="header"):
+        engine.send_interim(1, 103, [HINT, (b"x", b"a\r\nb")])
+    assert engine.data_to_send() == b""
+    engine.send_headers(1, 200, (), None)
+    with pytest.raises(RuntimeError):
+        engine.send_interim(1, 103, ())

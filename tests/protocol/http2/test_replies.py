@@ -433,3 +433,61 @@ def test_a_stream_that_begins_with_an_interim_status_is_a_500() -> None:
     client.engine.send_chunk(1, b"ignored")
     client.engine.end_stream(1)
     assert answer(client)[0::2] == (500, b"")
+
+
+# ---- interim responses (RFC 9110 15.2, RFC 9113 8.1)
+
+HINT = (b"Link", b"</style.css>; rel=preload")
+
+
+def test_interim_responses_come_before_the_reply() -> None:
+    client = Client()
+    client.get(1)
+    for _ in range(3):  # literal, inserted, from the table
+        client.engine.send_interim(1, 103, [HINT, (b"content-length", b"5"), (b"connection", b"close")])
+    client.engine.send_interim(1, 102, ())
+    client.engine.send_response(1, 200, TEXT, b"hi")
+    frames = client.frames()
+    assert [one.ends for one in frames] == [False, False, False, False, False, True]
+    hints, processing = [(b":status", b"103"), (b"link", HINT[1])], [(b":status", b"102")]
+    assert client.answers[1].heads[:4] == [hints, hints, hints, processing]
+    assert dict(client.answers[1].heads[4])[b":status"] == b"200"
+
+
+@pytest.mark.parametrize("status", [0, 99, 101, 200, 1000])
+def test_a_status_that_is_not_interim_is_refused_at_the_call(status: int) -> None:
+    client = Client()
+    client.get(1)
+    with pytest.raises(ValueError, match="interim"):
+        client.engine.send_interim(1, status, ())
+
+
+def test_an_interim_response_with_a_bad_field_leaves_the_stream_as_it_was() -> None:
+    client = Client()
+    client.get(1)
+    with pytest.raises(ValueError, match="header"):
+        client.engine.send_interim(1, 103, [HINT, (b"x", b"a\r\nb")])
+    assert client.frames() == []
+    client.engine.send_response(1, 200, (), b"")
+    assert answer(client)[0] == 200
+
+
+def test_no_interim_response_follows_the_replys_head_or_goes_to_a_closed_stream() -> None:
+    client = Client()
+    client.get(1)
+    client.engine.send_headers(1, 200, (), None)
+    with pytest.raises(RuntimeError, match="already begun"):
+        client.engine.send_interim(1, 103, ())
+    client.engine.end_stream(1)
+    client.frames()
+    client.engine.send_interim(1, 103, [HINT])
+    assert client.frames() == []
+
+
+def test_an_interim_response_larger_than_the_client_takes_is_left_out() -> None:
+    client = Client()
+    client.send(settings((MAX_HEADER_LIST_SIZE, 250)))
+    client.get(1)
+    client.engine.send_interim(1, 103, [(b"link", b"x" * 300)])
+    client.engine.send_response(1, 200, (), b"")
+    assert answer(client)[0] == 200
