@@ -213,10 +213,9 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         self._http2_configuration = QHttp2Configuration(configuration)
 
     def _make_http2(self) -> Engine:
-        from qhttpserver_py._protocol.http2.engine import (  # loaded by the first HTTP/2 connection
-            Http2Engine,
-            Http2Settings,
-        )
+        # Loaded by the first HTTP/2 connection.
+        from qhttpserver_py._protocol.http2.engine import Http2Engine
+        from qhttpserver_py._protocol.http2.settings import Http2Settings
 
         given = self._http2_configuration
         streams = getattr(given, "maxConcurrentStreams", None)  # since Qt 6.9

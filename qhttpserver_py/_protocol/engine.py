@@ -13,6 +13,19 @@ Contract, in the order of use:
 3. ``data_to_send`` returns all bytes queued since the last call, joined.
 4. When ``should_close`` is true and everything is written, the connection
    closes, lingering if ``linger`` is true.
+
+Tunnels (extended CONNECT, RFC 8441), where the engine was told to offer them:
+
+1. ``receive_data`` returns a ``Message`` whose ``protocol`` is set, ``method`` is CONNECT and ``complete`` is
+   false: there is no body to wait for, but octets in both directions. ``unfinished`` never names it and it has no
+   body limit; at most one stream window of early octets is kept in ``pieces``.
+2. ``send_response`` with an error refuses it. ``send_headers`` with 2xx and no length accepts it; set
+   ``streaming`` before, so that the message is an event again whenever octets have come.
+3. Input: take ``pieces``, then ``consumed(stream_id, size)``, without which the peer may not send more than the
+   window. ``complete`` is the peer's half-close; a ``Reset`` or ``Refusal`` of the stream ends both halves.
+4. Output: ``send_chunk``; ``backlog`` is what flow control holds back, so whoever sends waits while that is
+   high. ``end_stream`` is our half-close; the stream stays until the peer's, whose octets are still events.
+5. ``abort`` resets it (CANCEL). Nothing else ends a tunnel whose peer is silent: who accepts one sets a deadline.
 """
 
 from __future__ import annotations
@@ -96,6 +109,7 @@ class Message:
         "method",
         "path",
         "pieces",
+        "protocol",
         "raw",
         "route",
         "scheme",
@@ -118,6 +132,7 @@ class Message:
         self.complete = False
         self.expects_continue = False
         self.websocket = False  # asks for a WebSocket upgrade (RFC 6455 4.1), HTTP/1 only
+        self.protocol = b""  # of an extended CONNECT, such as b"websocket" (RFC 8441): a tunnel, see above
         self.scheme = b""  # of an absolute-form target or :scheme; empty if unsaid
         self.authority = b""  # Host, absolute-form authority or :authority
         self.raw = b""  # head as received, kept for an upgrade only

@@ -15,7 +15,8 @@ from PySide6.QtNetwork import QHostAddress
 from qhttpserver_py import QHttpServer, QHttpServerResponse, QHttpServerRouter
 from qhttpserver_py._protocol.engine import Event, Limits, Message, Refusal, Reset
 from qhttpserver_py._protocol.http1.engine import Http1Engine
-from qhttpserver_py._protocol.http2.engine import Http2Engine, Http2Settings
+from qhttpserver_py._protocol.http2.engine import Http2Engine
+from qhttpserver_py._protocol.http2.settings import Http2Settings
 from qhttpserver_py._transport.connection import Connection
 from qhttpserver_py.qhttpserverrequest import Method, Peer, QHttpServerRequest
 from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule

@@ -9,7 +9,8 @@ from h2.errors import ErrorCodes
 from hpack import Decoder, Encoder
 
 from qhttpserver_py._protocol.engine import Event, Limits, Message, Refusal
-from qhttpserver_py._protocol.http2.engine import Http2Engine, Http2Settings
+from qhttpserver_py._protocol.http2.engine import Http2Engine
+from qhttpserver_py._protocol.http2.settings import Http2Settings
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM = ACK = 0x1

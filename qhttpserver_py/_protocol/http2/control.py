@@ -179,7 +179,9 @@ class Control:
         self.should_close = True
 
     def _end_upload(self, stream: Stream) -> None:
-        stream.upload = None
+        upload, stream.upload = stream.upload, None
+        if upload is None or upload.tunnel:
+            return
         self._uploads -= 1
         if not self._uploads and self.partial == 2:
             self.partial = 0

@@ -21,7 +21,6 @@ from qhttpserver_py._protocol.http2.frames import (
     DEFAULT_WINDOW,
     END_STREAM,
     MAX_STREAM_ID,
-    MAX_WINDOW,
     ConnectionFault,
     FrameReader,
     goaway,
@@ -32,6 +31,7 @@ from qhttpserver_py._protocol.http2.heads import HeadReader
 from qhttpserver_py._protocol.http2.hpack_encoder import HeaderEncoder, ReplyHead, list_size
 from qhttpserver_py._protocol.http2.outbox import Outbox
 from qhttpserver_py._protocol.http2.receiver import Receiving
+from qhttpserver_py._protocol.http2.settings import Http2Settings
 from qhttpserver_py._protocol.http2.stream import Reply, Stream
 
 MIN_LARGEST_LIST = 262144
@@ -43,26 +43,6 @@ _BODILESS = frozenset({204, 205, 304})  # RFC 9110 15.3.5, 15.3.6, 15.4.5
 _SPECIAL = frozenset({"HEAD", "CONNECT"})  # RFC 9110 9.3.2, 9.3.6
 
 
-class Http2Settings:
-    """What a server offers, as QHttp2Configuration holds it; illegal values are brought into range."""
-
-    __slots__ = ("huffman", "max_concurrent_streams", "max_frame_size", "session_window", "stream_window")
-
-    def __init__(
-        self,
-        max_frame_size: int = DEFAULT_FRAME_SIZE,
-        session_window: int = DEFAULT_WINDOW,
-        stream_window: int = DEFAULT_WINDOW,
-        max_concurrent_streams: int = 100,
-        huffman: bool = True,
-    ) -> None:
-        self.max_frame_size = min(max(max_frame_size, DEFAULT_FRAME_SIZE), 2**24 - 1)
-        self.session_window = min(max(session_window, 1), MAX_WINDOW)
-        self.stream_window = min(max(stream_window, 1), MAX_WINDOW)
-        self.max_concurrent_streams = min(max(max_concurrent_streams, 0), 2**32 - 1)
-        self.huffman = huffman
-
-
 class Http2Engine(Receiving):
     """One HTTP/2 connection, from its preface to its GOAWAY."""
 
@@ -71,7 +51,8 @@ class Http2Engine(Receiving):
     def __init__(self, limits: Limits, settings: Http2Settings, clock: Callable[[], float] = monotonic) -> None:
         largest = max(MIN_LARGEST_LIST, 4 * limits.header_size)
         outbox = Outbox(HeaderEncoder(settings.huffman))
-        super().__init__(limits, outbox, FrameReader(settings.max_frame_size), HeadReader(largest), clock)
+        heads = HeadReader(largest, tunnels=settings.tunnels)
+        super().__init__(limits, outbox, FrameReader(settings.max_frame_size), heads, clock)
         self.interleaves = True
         self.should_close = False
         self.linger = False
@@ -99,6 +80,8 @@ class Http2Engine(Receiving):
             values.append((SettingCodes.MAX_FRAME_SIZE, settings.max_frame_size))
         if self._limits.header_size >= 0:
             values.append((SettingCodes.MAX_HEADER_LIST_SIZE, self._limits.header_size))
+        if settings.tunnels:
+            values.append((SettingCodes.ENABLE_CONNECT_PROTOCOL, 1))
         self._outbox.parts.append(settings_frame(values))
         if settings.session_window > DEFAULT_WINDOW:
             self._window = settings.session_window
@@ -173,7 +156,7 @@ class Http2Engine(Receiving):
     def unfinished(self) -> list[Message]:
         """Requests whose bodies are still awaited."""
         uploads = [(stream.message, stream.upload) for stream in self._streams.values()]
-        return [message for message, upload in uploads if upload is not None and not upload.discards]
+        return [message for message, upload in uploads if upload is not None and not (upload.discards or upload.tunnel)]
 
     # ---- replying
 
@@ -224,6 +207,12 @@ class Http2Engine(Receiving):
         head = self._head(stream, status, headers)
         if head is None:
             return
+        if stream.message.protocol and status < 300:
+            # Neither length nor END_STREAM: octets in both directions (RFC 8441 5, RFC 9110 8.6).
+            self._outbox.head(stream_id, self._block_of(head, -1), 0)
+            stream.reply = Reply(-1)
+            stream.tunnel = True
+            return
         # A length of the handler's own is not sent: if it were wrong, the reply would be malformed (RFC 9113 8.1.1).
         size = -1 if length is None else length
         if status in _BODILESS or (stream.message.method in _SPECIAL and _is_bodiless(stream, status)):
@@ -267,6 +256,8 @@ class Http2Engine(Receiving):
 
     def _done(self, stream: Stream) -> None:
         """The reply is out."""
+        if stream.tunnel and stream.upload is not None:  # the peer's half is open
+            return
         stream_id = stream.stream_id
         self._resets.left += 1
         self._chatter.left += h2_budget.CHATTER_PER_REPLY
@@ -299,7 +290,7 @@ class Http2Engine(Receiving):
         reply = self._open_reply(stream)
         if reply.left > 0:
             self.abort(stream_id)
-        elif self._outbox.end(stream, reply, trailers):
+        elif self._outbox.end(stream, reply, () if stream.tunnel else trailers):
             self._done(stream)
 
     @staticmethod
@@ -325,9 +316,10 @@ class Http2Engine(Receiving):
             )
 
     def abort(self, stream_id: int) -> None:
-        """A begun reply cannot be completed: reset the stream."""
-        if stream_id in self._streams:
-            self._reset_stream(stream_id, ErrorCodes.INTERNAL_ERROR)
+        """A begun reply cannot be completed: reset the stream, a tunnel as if by TCP (RFC 8441 5)."""
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            self._reset_stream(stream_id, ErrorCodes.CANCEL if stream.tunnel else ErrorCodes.INTERNAL_ERROR)
 
     # ---- sending
 
@@ -377,8 +369,9 @@ class Http2Engine(Receiving):
         """Give credit for bodies that nobody streams; who does is known only by now."""
         fed = self._fed
         for stream in fed:
-            if stream.upload is not None and not stream.message.streaming:
-                self._give_credit(stream.stream_id, stream.upload, stream.upload.owed)
+            upload = stream.upload
+            if upload is not None and not (stream.message.streaming or upload.tunnel):
+                self._give_credit(stream.stream_id, upload, upload.owed)
         fed.clear()
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|^[ \t]|[ \t]\Z")
 _BAD_PATH = re.compile(rb"[\x00-\x20\x7f#]")
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*")
 
-_PSEUDO = frozenset({b":method", b":scheme", b":path", b":authority"})
+_PSEUDO = frozenset({b":method", b":scheme", b":path", b":authority", b":protocol"})
 _ONCE = frozenset({b"host", b"content-length"})
 
 _KEPT = 32  # heads
@@ -41,6 +41,7 @@ class Head:
         "longest",
         "method",
         "model",
+        "protocol",
         "scheme",
         "size",
         "target",
@@ -50,6 +51,7 @@ class Head:
         self.fault = ""  # why the request is malformed
         self.method = ""
         self.scheme = self.target = self.authority = b""
+        self.protocol = b""  # of an extended CONNECT (RFC 8441)
         self.fields: list[Header] = []
         self.length = -1  # content-length, or -1
         self.expects_continue = False
@@ -71,10 +73,11 @@ class Head:
 class HeadReader:
     """Reads the header blocks of one connection."""
 
-    __slots__ = ("_decoder", "_kept")
+    __slots__ = ("_decoder", "_kept", "_tunnels")
 
-    def __init__(self, largest: int) -> None:
+    def __init__(self, largest: int, *, tunnels: bool = False) -> None:
         self._decoder = HeaderDecoder(largest)
+        self._tunnels = tunnels  # whether extended CONNECT was offered
         self._kept: dict[bytes, Head] = {}
 
     def request(self, block: bytes) -> Head:
@@ -83,7 +86,7 @@ class HeadReader:
         if head is not None:
             return head
         changes = self._decoder.changes
-        head = check_request(self.fields(block))
+        head = check_request(self.fields(block), tunnels=self._tunnels)
         # A block that changes the table means something else the next time.
         if changes == self._decoder.changes and len(block) <= _KEPT_SIZE:
             if len(self._kept) >= _KEPT:
@@ -101,12 +104,15 @@ class HeadReader:
         return fields
 
 
-def check_request(fields: list[Header]) -> Head:
-    """Return what *fields* ask for, or the fault in them."""
+def check_request(fields: list[Header], *, tunnels: bool = False) -> Head:
+    """Return what *fields* ask for, or the fault in them; *tunnels*: by extended CONNECT too."""
     head = Head()
     _measure(head, fields)
     pseudo: dict[bytes, bytes] = {}
-    head.fault = _split(fields, pseudo, head.fields) or _check_pseudo(head, pseudo) or _check_fields(head)
+    head.fault = _split(fields, pseudo, head.fields) or _check_pseudo(head, pseudo, tunnels) or _check_fields(head)
+    if head.protocol:  # what follows is a tunnel's, and no content (RFC 8441 5)
+        head.length = -1
+        head.expects_continue = False
     return head
 
 
@@ -123,8 +129,8 @@ def check_trailers(fields: list[Header]) -> Head:
 
 
 def _measure(head: Head, fields: list[Header]) -> None:
-    head.count = len(fields)
     for name, value in fields:
+        head.count += name[:1] != b":"
         size = len(name) + len(value)
         head.size += size
         if size > head.longest and name != b":path":  # the target has a limit of its own
@@ -157,7 +163,7 @@ def _check_names(fields: list[Header]) -> str:
     return ""
 
 
-def _check_pseudo(head: Head, pseudo: dict[bytes, bytes]) -> str:
+def _check_pseudo(head: Head, pseudo: dict[bytes, bytes], tunnels: bool) -> str:
     method = pseudo.get(b":method", b"")
     if not wire.TOKEN.fullmatch(method):
         return "no :method, or no token"
@@ -167,7 +173,12 @@ def _check_pseudo(head: Head, pseudo: dict[bytes, bytes]) -> str:
     head.authority = pseudo.get(b":authority", b"")
     if head.authority and not is_authority(head.authority):  # no userinfo: RFC 9113 8.3.1
         return "an illegal :authority"
-    if method == b"CONNECT":
+    protocol = pseudo.get(b":protocol")
+    if protocol is not None:
+        if not tunnels or method != b"CONNECT" or not wire.TOKEN.fullmatch(protocol):
+            return "an illegal :protocol, or one that was not offered"
+        head.protocol = protocol
+    elif method == b"CONNECT":
         return _check_connect(head, pseudo)
     if not _SCHEME.fullmatch(head.scheme):
         return "no :scheme, or an illegal one"

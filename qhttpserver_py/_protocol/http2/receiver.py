@@ -1,7 +1,7 @@
 """The receiving half of an HTTP/2 connection: frames in, events out (RFC 9113 4.3, 6.1, 6.2, 8.1).
 
 Strategy: one method per frame type, found by index; requests and their bodies here, the
-rest in ``h2_control``.
+rest in ``control``.
 """
 
 from __future__ import annotations
@@ -117,6 +117,7 @@ class Receiving(Control):
         message = Message(stream_id, head.method, head.target, 20, head.fields)
         message.scheme = head.scheme
         message.authority = head.authority
+        message.protocol = head.protocol
         stream = Stream(stream_id, self._outbox.initial_window, message, self._batch)
         self._streams[stream_id] = stream
         status = head.excess(self._limits)
@@ -138,11 +139,13 @@ class Receiving(Control):
         """Expect a body; return the status to refuse it with, or 0."""
         message = stream.message
         message.expects_continue = head.expects_continue
-        limit = -1 if status else self.body_limit(message)
+        tunnel = bool(head.protocol)
+        limit = -1 if status or tunnel else self.body_limit(message)
         stream.upload = Upload(self._stream_window, head.length, limit)
         stream.upload.batch = self._batch
-        self._uploads += 1
-        if message.method == "CONNECT":  # what follows is a tunnel's, and no content (RFC 9113 8.5)
+        stream.upload.tunnel = tunnel
+        self._uploads += not tunnel
+        if message.method == "CONNECT" and not tunnel:  # nobody takes what follows (RFC 9113 8.5)
             stream.upload.discards = message.complete = True
         return 413 if head.length > limit >= 0 else status
 
@@ -162,6 +165,9 @@ class Receiving(Control):
         upload = stream.upload
         if upload is None:
             self._fail(stream_id, ErrorCodes.STREAM_CLOSED, "HEADERS behind the end of the request")
+            return
+        if upload.tunnel and not upload.discards:
+            self._fail(stream_id, ErrorCodes.PROTOCOL_ERROR, "HEADERS inside a tunnel")
             return
         head = check_trailers(fields)
         if not ended or head.fault:
@@ -278,6 +284,13 @@ class Receiving(Control):
             message.pieces.clear()
         self._end_upload(stream)
         self._report(stream, upload)
+        reply = stream.reply
+        if stream.tunnel and reply is not None and reply.ended and not reply.pieces:  # our half ended before
+            self._done(stream)
+
+    def _done(self, stream: Stream) -> None:
+        """See ``Http2Engine``."""
+        raise NotImplementedError
 
     def _give_credit(self, stream_id: int, upload: Upload, size: int) -> None:
         """Count *size* bytes as used up, and tell the peer once it is worth a frame."""

@@ -10,7 +10,7 @@ from qhttpserver_py._protocol.engine import Headers, Message
 class Stream:
     """A request and its reply. Exists from the request's head until both are over."""
 
-    __slots__ = ("batch", "message", "reply", "stream_id", "upload", "window")
+    __slots__ = ("batch", "message", "reply", "stream_id", "tunnel", "upload", "window")
 
     def __init__(self, stream_id: int, window: int, message: Message, batch: int) -> None:
         self.stream_id = stream_id
@@ -19,12 +19,13 @@ class Stream:
         self.batch = batch  # the receive_data call that reported the message
         self.upload: Upload | None = None  # while the peer is sending
         self.reply: Reply | None = None  # while body is held back, or more is to come
+        self.tunnel = False  # an extended CONNECT that was accepted: over when both halves are
 
 
 class Upload:
     """The request's body on its way in."""
 
-    __slots__ = ("batch", "discards", "expected", "limit", "owed", "quiet", "received", "window")
+    __slots__ = ("batch", "discards", "expected", "limit", "owed", "quiet", "received", "tunnel", "window")
 
     def __init__(self, window: int, expected: int, limit: int) -> None:
         self.window = window  # bytes the peer may still send
@@ -35,6 +36,7 @@ class Upload:
         self.batch = 0  # the receive_data call that last reported the message
         self.quiet = 0  # answered: times that no more of it had come
         self.discards = False  # refused: what still comes is dropped
+        self.tunnel = False  # of an extended CONNECT: no request's body, and nobody waits for its end
 
 
 class Reply:

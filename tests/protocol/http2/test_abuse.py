@@ -10,7 +10,7 @@ import pytest
 from h2.errors import ErrorCodes
 
 from qhttpserver_py._protocol.engine import Limits, Message, Refusal
-from qhttpserver_py._protocol.http2.engine import Http2Settings
+from qhttpserver_py._protocol.http2.settings import Http2Settings
 
 from ...support.h2frames import (
     ACK,

@@ -8,7 +8,8 @@ import h2.events
 import pytest
 
 from qhttpserver_py._protocol.engine import Limits, Message, Refusal, Reset
-from qhttpserver_py._protocol.http2.engine import Http2Engine, Http2Settings
+from qhttpserver_py._protocol.http2.engine import Http2Engine
+from qhttpserver_py._protocol.http2.settings import Http2Settings
 
 from ...support.h2frames import (
     ACK,

@@ -33,8 +33,9 @@ REFUSED: list[tuple[str, dict[str, int], Fields, int]] = [
     ("url-fits", {"url_size": 6, "field_size": 3}, [*GET[:2], (b":path", b"/12345")], 431),
     ("field", {"field_size": 20}, [*GET, (b"x", b"y" * 20)], 431),
     ("field-fits", {"field_size": 21}, [*GET, (b"x", b"y" * 20)], 0),
-    ("count", {"field_count": 4}, [*GET, (b"x", b"y")], 431),
-    ("count-fits", {"field_count": 5}, [*GET, (b"x", b"y")], 0),
+    ("count", {"field_count": 1}, [*GET, (b"x", b"y"), (b"z", b"")], 431),
+    ("count-fits", {"field_count": 1}, [*GET, (b"x", b"y")], 0),  # pseudo-fields are not counted
+    ("count-none", {"field_count": 0}, GET, 0),
     ("total", {"header_size": 41}, GET, 431),
     ("total-fits", {"header_size": 42}, GET, 0),
     ("huge-but-decodable", {}, [*GET, *[(b"x-%d" % i, b"y" * 10000) for i in range(20)]], 431),

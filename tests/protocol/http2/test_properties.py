@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhttpserver_py._protocol.engine import Limits, Message, Refusal, Reset
-from qhttpserver_py._protocol.http2.engine import Http2Engine, Http2Settings
+from qhttpserver_py._protocol.http2.engine import Http2Engine
 from qhttpserver_py._protocol.http2.frames import ConnectionFault
 from qhttpserver_py._protocol.http2.hpack_decoder import HeaderDecoder
 from qhttpserver_py._protocol.http2.hpack_encoder import HeaderEncoder
+from qhttpserver_py._protocol.http2.settings import Http2Settings
 
 from ...support import h2frames
 from ...support.h2frames import GET, POST, PREFACE, Client, block, frame, parse

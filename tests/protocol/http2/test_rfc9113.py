@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qhttpserver_py._protocol.engine import Message
-from qhttpserver_py._protocol.http2.engine import Http2Settings
+from qhttpserver_py._protocol.http2.settings import Http2Settings
 
 from ...support.h2frames import (
     ACK,
