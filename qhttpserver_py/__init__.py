@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from qhttpserver_py.httperror import HttpError
     from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
     from qhttpserver_py.qfuturehttpserverresponse import QFutureHttpServerResponse
     from qhttpserver_py.qhttpserver import QHttpServer
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "HttpError",
     "QAbstractHttpServer",
     "QFutureHttpServerResponse",
     "QHttpServer",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from qhttpserver_py._protocol.engine import Engine, Headers, Message
 from qhttpserver_py._qt import log
 from qhttpserver_py._qt.snake_case import adopt_overrides, with_snake_case
 from qhttpserver_py._serving.answers import follow
+from qhttpserver_py._serving.failures import failure_reply
 from qhttpserver_py._serving.lifetime import Lifetime
 from qhttpserver_py._serving.verifiers import Verifiers
 from qhttpserver_py._transport.core import ServerCore
@@ -286,8 +288,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
                 if outcome is not None:
                     follow(self._core, exchange, outcome, _ignore)
         except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
-            self._core.report(error)
-            self._fail(exchange)
+            self._fail(exchange, request, error)
 
     def _decides_later(
         self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder, handled: object
@@ -307,8 +308,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
             if outcome is not None:
                 follow(self._core, exchange, outcome, _ignore)
         except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
-            self._core.report(error)
-            self._fail(exchange)
+            self._fail(exchange, request, error)
 
     def _prepare(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
         """Before user code sees the request."""
@@ -324,14 +324,19 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
 
     def _open(self, connection: Connection, message: Message, request: QHttpServerRequest, label: str) -> Exchange:
         exchange = connection.open_exchange(message, label)
+        exchange.on_error = partial(self._fail, exchange, request)
         if self._observers:
             began = connection.active_at
             exchange.on_reply = lambda status, size: self._observe(request, status, size, began)
         return exchange
 
-    def _fail(self, exchange: Exchange) -> None:
-        """Answer 500 where nothing was answered, and cut a reply that was begun."""
-        exchange.fail()
+    def _fail(self, exchange: Exchange, request: QHttpServerRequest, error: Exception) -> None:  # noqa: ARG002
+        """Answer for user code that raised, and cut a reply that was begun."""
+        response = failure_reply(self._core, error, exchange.label)
+        if exchange.state:
+            exchange.fail()
+        else:
+            exchange.send(response._status, response._headers, response._data)
 
     def _observe(self, request: QHttpServerRequest, status: int, size: int, began: float) -> None:
         elapsed = monotonic() - began

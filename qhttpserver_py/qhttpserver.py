@@ -20,7 +20,8 @@ from qhttpserver_py._routing.registration import (
 )
 from qhttpserver_py._serving.answers import Answers
 from qhttpserver_py._serving.before_handlers import Guards
-from qhttpserver_py._serving.results import text_reply
+from qhttpserver_py._serving.failures import failure_reply
+from qhttpserver_py._serving.results import empty_response, text_reply
 from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
 from qhttpserver_py.qhttpserverrequest import Method, QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
@@ -269,11 +270,11 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         if log.SERVER.isDebugEnabled():
             log.debug(log.SERVER, f'missing handler: "{message.path}"')
         if message.target == b"*":  # only OPTIONS comes so far; it asks about the server (RFC 9110 9.3.7)
-            response = QHttpServerResponse(200)
-            response._headers = [*response._headers, (b"allow", self._router._allow())]
+            response = empty_response(200)
+            response._headers = ((b"allow", self._router._allow()),)
             return response
         known = message.method in _KNOWN
-        return QHttpServerResponse(404 if known else 501)
+        return empty_response(404 if known else 501)
 
     # ---- the short way from connection to handler
 
@@ -297,12 +298,10 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
             return
         try:
             result = binding.call(captures, request, None)
-        except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
-            self._core.report(error, rule.label)
-            result = QHttpServerResponse(500)
-        if type(result) is str and not self._after and not self._observers:
-            headers, body = text_reply(result)
-            connection.reply(message, 200, headers, body)
+        except Exception as error:  # noqa: BLE001 - user code: the peer is answered, the server goes on
+            result = failure_reply(self._core, error, rule.label)
+        if type(result) is str and not self._after and not self._observers and (reply := text_reply(result)):
+            connection.reply(message, 200, *reply)
         else:
             self._answer_now(connection, message, request, result, rule.label)
 
@@ -323,9 +322,8 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
             if rule.streaming:
                 self._give_stream(exchange, request, message)
             result = binding.call(captures, request, responder)
-        except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
-            self._core.report(error, rule.label)
-            exchange.fail()
+        except Exception as error:  # noqa: BLE001 - user code: the peer is answered, the server goes on
+            self._fail(exchange, request, error)
             return
         if responder is None:
             self._finish(exchange, request, result)

@@ -17,6 +17,7 @@ from PySide6.QtNetwork import QHostAddress, QHttpHeaders, QSslConfiguration
 
 from qhttpserver_py._protocol.engine import Message
 from qhttpserver_py._qt.snake_case import with_snake_case
+from qhttpserver_py.httperror import ContentError
 
 if TYPE_CHECKING:
     from qhttpserver_py._content.body import BodyStream
@@ -136,20 +137,20 @@ class QHttpServerRequest:
     def json(self) -> Any:
         """Return the body parsed as JSON (RFC 8259): dict, list, str, int, float, bool or None.
 
-        Raises ValueError, with the place of the fault, if the body is not JSON; an exception nobody
-        catches answers 500, so catch it to answer 400.
+        Raises ContentError, which is an HttpError and a ValueError, with the place of the fault, if the
+        body is not JSON; where nobody catches it the peer gets 400 and the reason as text.
 
         Not in Qt.
         """
         body = self._message.body
         if not body:
-            raise ValueError("the request has no body, so no JSON")
+            raise ContentError(400, "the request has no body, so no JSON")
         try:
             return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
         except RecursionError:
-            raise ValueError("the request body is JSON nested too deeply") from None
+            raise ContentError(400, "the request body is JSON nested too deeply") from None
         except ValueError as error:
-            raise ValueError(f"the request body is not JSON: {error}") from error
+            raise ContentError(400, f"the request body is not JSON: {error}") from error
 
     def headers(self) -> QHttpHeaders:
         """Return all header fields: names lower-case, values trimmed, order and duplicates kept.

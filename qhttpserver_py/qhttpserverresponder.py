@@ -169,7 +169,7 @@ class QHttpServerResponder:
             source = streams.make_source(device)
         except streams.DeviceNotReadable as error:
             log.warning(log.SERVER, f"500: {error}")
-            self._exchange.send(500, (_EMPTY_TYPE,), b"")
+            self._exchange.send(500, (), b"")
             return
         if source is None:
             raise TypeError(f"a QIODevice is expected, not {type(device).__name__}")

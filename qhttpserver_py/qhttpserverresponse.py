@@ -13,7 +13,7 @@ from PySide6.QtNetwork import QHttpHeaders
 
 from qhttpserver_py._content import status as statuscode
 from qhttpserver_py._content.json import dumps
-from qhttpserver_py._content.mime import EMPTY, JSON, for_file, sniff, type_fields
+from qhttpserver_py._content.mime import EMPTY, JSON, for_file, sniff, text_type, type_fields
 from qhttpserver_py._content.status import CODES, Status, code_of
 from qhttpserver_py._protocol.engine import Header, Headers
 from qhttpserver_py._protocol.wire import check_header
@@ -65,8 +65,11 @@ class QHttpServerResponse:
         mimeType adds no content type. The status is 200 unless given; a status alone has an empty
         body of type ``application/x-empty``. None is an empty body.
 
+        Text goes out as UTF-8; where it is not ASCII and its type is one of text, with ``; charset=utf-8``.
+
         Raises TypeError for arguments that fit no form, and ValueError for a status outside 100 to
-        599 and for a mimeType with CR, LF, NUL or another control character.
+        599, for a mimeType with CR, LF, NUL or another control character, and for text with a lone
+        surrogate, which UTF-8 cannot express.
 
         Qt: QHttpServerResponse::QHttpServerResponse; str as mimeType, list, QJsonDocument and int as
         status are not in Qt for Python.
@@ -164,6 +167,12 @@ class QHttpServerResponse:
         self._headers, other._headers = other._headers, self._headers
         self._data, other._data = other._data, self._data
 
+    def _copy(self) -> QHttpServerResponse:
+        """Return another response with the same contents."""
+        copy = QHttpServerResponse.__new__(QHttpServerResponse)
+        copy._status, copy._headers, copy._data = self._status, self._headers, self._data
+        return copy
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("a QHttpServerResponse can be neither copied nor pickled; swap() it instead")
 
@@ -185,17 +194,12 @@ def _mime_type(value: object) -> bytes:
 def _body(value: object) -> bytes:
     if value is None:
         return b""
-    return _utf8(value) if isinstance(value, str) else _octets(value)
-
-
-def _utf8(text: str) -> bytes:
-    """Encode as QString does on its way from Python: no byte order mark in front, no lone surrogates."""
-    return text.removeprefix("\ufeff").encode("utf-8", "ignore")
+    return value.encode() if isinstance(value, str) else _octets(value)
 
 
 def _text(value: str) -> _Content:
-    data = _utf8(value)
-    return type_fields(sniff(data)), data
+    data = value.encode()
+    return type_fields(text_type(value, data)), data
 
 
 def _bytes(value: bytes) -> _Content:
@@ -209,7 +213,7 @@ def _json_text(value: object) -> _Content:
 def _typed_body(value: object) -> _Content:
     if isinstance(value, (dict, list, QJsonArray, QJsonDocument, QJsonValue)):
         return _json_text(value)
-    return _bytes(_body(value))
+    return _text(value) if isinstance(value, str) else _bytes(_body(value))
 
 
 # The short way for what is given most.

@@ -49,8 +49,7 @@ def _file(tmp_path: pathlib.Path) -> pathlib.Path:
         ("", 200, "application/x-zerosize", b""),
         (None, 200, "application/x-zerosize", b""),
         ("<!DOCTYPE html>", 200, "text/html", b"<!DOCTYPE html>"),
-        ("\ufeffé", 200, "text/plain", "é".encode()),
-        ("a\ud800b", 200, "text/plain", b"ab"),
+        ("\ufeffé", 200, "text/plain; charset=utf-8", "\ufeffé".encode()),
         (b"\0\1", 200, "application/octet-stream", b"\0\1"),
         (bytearray(b"ba"), 200, "text/plain", b"ba"),
         (memoryview(b"mv"), 200, "text/plain", b"mv"),
@@ -59,10 +58,10 @@ def _file(tmp_path: pathlib.Path) -> pathlib.Path:
         ([1, "é"], 200, "application/json", '[1,"é"]'.encode()),
         (QJsonDocument.fromJson(b"[1]").array(), 200, "application/json", b"[1]"),
         (QJsonDocument.fromJson(b'{ "x" : 1 }'), 200, "application/json", b'{"x":1}'),
-        (Code.Accepted, 202, EMPTY, b""),
-        (http.HTTPStatus.GONE, 410, EMPTY, b""),
-        (418, 418, EMPTY, b""),
-        (299, 299, EMPTY, b""),
+        (Code.Accepted, 202, None, b""),
+        (http.HTTPStatus.GONE, 410, None, b""),
+        (418, 418, None, b""),
+        (299, 299, None, b""),
         (("made", 201), 201, "text/plain", b"made"),
         (({"a": 1}, Code.Conflict), 409, "application/json", b'{"a":1}'),
         (("x", 200, {"Content-Type": "text/x"}), 200, "text/x", b"x"),
@@ -118,7 +117,7 @@ def test_exception_is_reported_and_500_without_details() -> None:
     with logged() as lines, reported() as errors:
         client.get("/")
         reply = client.reply()
-    assert (reply.status, reply.headers["content-type"], reply.body) == (500, EMPTY, b"")
+    assert (reply.status, reply.headers.get("content-type"), reply.body) == (500, None, b"")
     assert isinstance(errors[0], KeyError)
     assert any("KeyError" in text for _, category, text in lines if category == "qt.httpserver")
     client.get("/ok")  # the connection goes on
@@ -349,7 +348,7 @@ def test_head_runs_the_get_rule_and_has_no_body() -> None:
 def test_default_missing_handler(method: str, status: int) -> None:
     server = QHttpServer()
     reply = ask(bound(server), "/no", method=method)
-    assert (reply.status, reply.headers["content-type"], reply.headers["content-length"]) == (status, EMPTY, "0")
+    assert (reply.status, reply.headers.get("content-type"), reply.headers["content-length"]) == (status, None, "0")
 
 
 def test_options_about_the_server() -> None:

@@ -14,7 +14,6 @@ from typing import cast
 from PySide6.QtCore import QByteArray, QDate, QDateTime, QJsonArray, QJsonDocument, QJsonValue, QTime, QUrl, QUuid
 
 _COMPACT = QJsonDocument.JsonFormat.Compact
-_INT64_MAX = 2**63 - 1
 _EXACT_MAX = 2.0**53
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -30,7 +29,7 @@ def dumps(value: object) -> bytes:
 
     Takes what JSON has (dict with str keys, list, tuple, str, int, float, bool, None), QJsonDocument,
     QJsonArray, QJsonValue, and the Qt values that QJsonValue has a text for. Raises TypeError for
-    anything else, ValueError for what contains itself and OverflowError for an int no double holds.
+    anything else, and ValueError for what contains itself. Whole numbers are written with all their digits.
     """
     try:
         text = _text(value)
@@ -77,9 +76,11 @@ def _utf16(text: str) -> bytes:
 
 
 def _integer(value: int) -> str:
-    if -_INT64_MAX - 1 <= value <= _INT64_MAX:
+    """Write all digits, where QJsonDocument would round what is beyond its 64 bits."""
+    try:
         return int.__repr__(value)
-    return _number(float(value))
+    except ValueError:  # sys.set_int_max_str_digits()
+        raise ValueError("an int has more digits than sys.get_int_max_str_digits() allows") from None
 
 
 def _number(value: float) -> str:

@@ -1,41 +1,110 @@
 """Content types, guessed as Qt guesses them.
 
-Strategy: QMimeDatabase decides, always; its rules differ from system to system. It takes 30 to 120 µs,
-so its answers are remembered, with the bodies they are about: most replies are said again.
+Strategy: QMimeDatabase decides, and its rules differ from system to system. Where it reads them from the mime.cache
+files of the shared MIME database, so do we (``magic.py``), and most bodies are known to match none of them in about a
+microsecond. Where it reads them from elsewhere, on Windows and macOS for example from Qt itself, it is asked each time.
+Nothing of a body is remembered.
 """
 
 from __future__ import annotations
 
-from PySide6.QtCore import QByteArray, QMimeDatabase
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+from PySide6.QtCore import QByteArray, QMimeDatabase, QStandardPaths
+
+from qhttpserver_py._content.magic import MAXIMUM_SMALL, MagicTable, UnknownCacheError
 from qhttpserver_py._protocol.engine import Header
 from qhttpserver_py._qt.first_use import first_use
 
 ZEROSIZE = b"application/x-zerosize"
 EMPTY = b"application/x-empty"
 JSON = b"application/json"
-
-_REMEMBERED_SIZE = 4096
-_REMEMBERED_COUNT = 512
+TEXT = b"text/plain"
+OCTETS = b"application/octet-stream"
 
 # No rule of a MIME database looks further (the farthest known is that of CD images, at 38 KiB;
 # test_mime.py reads the installed ones), so a large body need not be copied whole to ask.
 HEAD_SIZE = 65536
 
-# Of larger bodies what was looked at is kept, found by how it begins: comparing it is far cheaper than hashing it.
-_BEGINNING = 64
-_HEADS_COUNT = 16
+TEXT_SIZE = 128
+"""Octets at the begin of a body that must not hold control characters, for Qt to take it for text."""
 
-_remembered: dict[bytes, bytes] = {}
-_heads: dict[bytes, tuple[bytes, bytes]] = {}
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_MAXIMUM_TYPES = 256
+
 _fields: dict[bytes, tuple[Header, ...]] = {}
+
+
+def _always(*_: object) -> bool:
+    """Stand in for an expression that matches: nothing is known, so Qt, or the table, is asked."""
+    return True
+
+
+class TextFilter:
+    """What tells at once that a body is plain text: no rule could match it, and it begins without control characters.
+
+    The hot path looks at it by itself; see ``text_reply()``.
+    """
+
+    __slots__ = ("anchored", "far", "floating", "window")
+
+    def __init__(self) -> None:
+        self.anchored: Callable[[bytes], Any] = _always
+        self.floating: Callable[[bytes, int, int], Any] = _always
+        self.far: tuple[tuple[bytes, int, int], ...] = ()
+        self.window = 0
+
+    def use(self, table: MagicTable) -> None:
+        """Ask the expressions of *table* from now on."""
+        self.anchored, self.floating = table.anchored.match, table.floating.search
+        self.far, self.window = table.far, table.window
+
+
+FILTER = TextFilter()
+SMALL = MAXIMUM_SMALL
+find_control = _CONTROL.search
+
+_table: MagicTable | None = None
+_loaded = False
 
 
 def sniff(body: bytes) -> bytes:
     """Return the name of the type QMimeDatabase.mimeTypeForData() sees in *body*."""
-    # A large body is not asked for: hashing it costs as much as looking.
-    found = _remembered.get(body) if len(body) <= _REMEMBERED_SIZE else None
-    return found or _look(body)
+    look = FILTER
+    if look.anchored(body) is None and look.floating(body, 0, look.window) is None and body:
+        if len(body) > SMALL:
+            for value, start, end in look.far:
+                if body.find(value, start, end) >= 0:
+                    return _look(body)
+        if find_control(body, 0, TEXT_SIZE) is None:
+            return TEXT
+    return _look(body)
+
+
+def _look(body: bytes) -> bytes:
+    table = _table if _loaded else first_use("MIME database", _load)
+    if table is None:
+        return _ask(body[:HEAD_SIZE])
+    if not body:
+        return ZEROSIZE
+    found = table.find(body)
+    if found is not None:
+        return found
+    return TEXT if find_control(body, 0, TEXT_SIZE) is None or body.startswith(_BYTE_ORDER_MARKS) else OCTETS
+
+
+def text_type(text: str, body: bytes) -> bytes:
+    """Return the content type of *text*, whose octets are *body*.
+
+    A browser that is not told takes what is not ASCII for windows-1252.
+    """
+    found = sniff(body)
+    return found if text.isascii() or not found.startswith(b"text/") else found + b"; charset=utf-8"
 
 
 def for_file(path: str, head: bytes) -> bytes:
@@ -47,31 +116,43 @@ def for_file(path: str, head: bytes) -> bytes:
     return found.name().encode()
 
 
-def _look(body: bytes) -> bytes:
-    if len(body) > _REMEMBERED_SIZE:
-        return _look_large(body)
-    found = _ask(body)
-    if len(_remembered) >= _REMEMBERED_COUNT:
-        _remembered.clear()
-    _remembered[body] = found
-    return found
-
-
-def _look_large(body: bytes) -> bytes:
-    beginning = body[:_BEGINNING]
-    head, found = _heads.get(beginning, (b"", b""))
-    if not head or len(head) != min(len(body), HEAD_SIZE) or not body.startswith(head):
-        head = body[:HEAD_SIZE]
-        found = _ask(head)
-        if len(_heads) >= _HEADS_COUNT:
-            _heads.clear()
-        _heads[beginning] = (head, found)
-    return found
-
-
 def _ask(head: bytes) -> bytes:
     data = QByteArray(head)  # the first question of a process loads the database, for 0.1 s or so
-    return first_use("MIME database", lambda: QMimeDatabase().mimeTypeForData(data)).name().encode()
+    return first_use("Qt's MIME database", lambda: QMimeDatabase().mimeTypeForData(data)).name().encode()
+
+
+def _load() -> MagicTable | None:
+    global _table, _loaded  # noqa: PLW0603 - the database of the process, read once
+    _table = read_table(mime_directories())
+    if _table is not None:
+        FILTER.use(_table)
+    _loaded = True
+    return _table
+
+
+def mime_directories() -> list[Path]:
+    """Return the directories in which Qt looks for the shared MIME database, the user's first."""
+    kind = QStandardPaths.StandardLocation.GenericDataLocation
+    found = QStandardPaths.locateAll(kind, "mime", QStandardPaths.LocateOption.LocateDirectory)
+    return [Path(name) for name in found]
+
+
+def read_table(directories: list[Path]) -> MagicTable | None:
+    """Return the rules that Qt reads from *directories*; None where it reads others, or another form of them."""
+    if os.environ.get("QT_NO_MIME_CACHE"):
+        return None
+    caches = []
+    try:
+        for directory in directories:
+            if (cache := directory / "mime.cache").is_file():
+                caches.append(cache.read_bytes())
+            elif any((directory / "packages").glob("*.xml")):  # Qt reads the XML itself
+                return None
+        if not any((directory / "packages" / "freedesktop.org.xml").is_file() for directory in directories):
+            return None  # Qt adds its own rules
+        return MagicTable(caches)
+    except (OSError, UnknownCacheError):
+        return None
 
 
 def type_fields(mime: bytes) -> tuple[Header, ...]:
@@ -82,6 +163,10 @@ def type_fields(mime: bytes) -> tuple[Header, ...]:
     fields = _fields.get(mime)
     if fields is None:
         fields = ((b"content-type", mime),) if mime else ()
-        if len(_fields) < _REMEMBERED_COUNT:
+        if len(_fields) < _MAXIMUM_TYPES and (b";" not in mime or mime.endswith(b"; charset=utf-8")):
             _fields[mime] = fields
     return fields
+
+
+PLAIN = type_fields(TEXT)
+PLAIN_UTF8 = type_fields(TEXT + b"; charset=utf-8")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from qhttpserver_py._exchange.channel import Channel
 from qhttpserver_py._exchange.pump import Drain, Pump, with_source_fields
-from qhttpserver_py._protocol.engine import Header, Headers, Message
+from qhttpserver_py._protocol.engine import Headers, Message
 from qhttpserver_py._protocol.http1.response import check_status
 from qhttpserver_py._protocol.reply import CANCELED, DONE, STREAMING, WAITING, ReplyState, advance
 from qhttpserver_py._qt import log
@@ -23,33 +23,16 @@ if TYPE_CHECKING:
     from qhttpserver_py._exchange.streams import Source
 
 CLIENT_GONE = 499  # what observers see for a reply whose peer left before it was complete
-EMPTY_TYPE: tuple[Header, ...] = ((b"content-type", b"application/x-empty"),)
 
 
 class Exchange:
     """A request in flight. Created by the connection; its calls are safe from any thread."""
 
     __slots__ = (
-        "__weakref__",
-        "_cancel_hooks",
-        "_core",
-        "_drain",
-        "_dropped",
-        "_ident",
-        "_pump",
-        "_sent",
-        "_status",
-        "_waits",
-        "announced",
-        "body",
-        "connection",
-        "fields",
-        "label",
-        "message",
-        "on_reply",
-        "state",
+        "__weakref__", "_cancel_hooks", "_core", "_drain", "_dropped", "_ident", "_pump", "_sent", "_status",
+        "_waits", "announced", "body", "connection", "fields", "label", "message", "on_error", "on_reply", "state",
         "stream_id",
-    )
+    )  # fmt: skip
 
     def __init__(self, connection: Channel, message: Message, label: str) -> None:
         self.connection: Channel | None = connection
@@ -61,6 +44,7 @@ class Exchange:
         self.announced: frozenset[bytes] = frozenset()
         self.fields: Headers = ()  # added to whatever reply is sent
         self.on_reply: Callable[[int, int], None] | None = None
+        self.on_error: Callable[[Exception], None] | None = None  # answers for user code that raised
         self.body: BodyStream | None = None
         self._pump: Pump | None = None
         self._cancel_hooks: list[Callable[[], None]] = []
@@ -138,10 +122,18 @@ class Exchange:
         self.state = DONE
         self._complete(101, 0)
 
+    def fail_with(self, error: Exception) -> None:
+        """User code raised *error*: answer for it where nothing was answered, cut a reply that was begun."""
+        if self.on_error is not None and self.state is WAITING:
+            self.on_error(error)
+        else:
+            self._core.report(error, self.label)
+            self.fail()
+
     def fail(self) -> None:
-        """The handler raised: answer 500 where nothing was answered, cut a reply that was begun."""
+        """Answer 500 where nothing was answered, cut a reply that was begun."""
         if self.state is WAITING:
-            self.send(500, EMPTY_TYPE, b"")
+            self.send(500, (), b"")
         elif self.state is STREAMING:
             self._run(self._abort)
 
@@ -170,7 +162,7 @@ class Exchange:
 
     def cancel(self, reason: str = "the peer left") -> None:
         """The peer gave up or broke a rule, or the connection is gone."""
-        self.connection = None
+        self.connection = self.on_error = None
         pump, self._pump = self._pump, None
         if self.state is not DONE or pump is not None:
             self.state = CANCELED
@@ -221,9 +213,8 @@ class Exchange:
 
     def body_failed(self, error: Exception) -> None:
         """The body's consumer raised."""
-        self._core.report(error, self.label)
         body, self.body = self.body, None
-        self.fail()
+        self.fail_with(error)
         if body is not None:
             body.abort("its consumer failed")
 
@@ -313,7 +304,7 @@ class Exchange:
         elif self.state is WAITING:
             log.warning(log.SERVER, f"{self.label}: the responder was dropped without a reply; answering 500")
             self.state = DONE
-            self._send(500, EMPTY_TYPE, b"")
+            self._send(500, (), b"")
         elif self.state is STREAMING:
             log.warning(log.SERVER, f"{self.label}: the responder was dropped inside a streamed reply; aborting it")
             self._abort()
@@ -328,7 +319,7 @@ class Exchange:
         connection = self.connection
         if connection is None:
             return
-        self.connection = None
+        self.connection = self.on_error = None
         self._cancel_hooks = []
         self._drain = None
         body, self.body = self.body, None
@@ -392,10 +383,6 @@ class Exchange:
     def source_failed(self, error: Exception, *, begun: bool) -> None:
         """The source raised: tell the peer while that is possible, else cut the reply visibly."""
         self._pump = None
-        if self.connection is None:
-            return
-        self._core.report(error)
-        if begun:
-            self._abort()
-        else:
-            self._send(500, EMPTY_TYPE, b"")
+        if self.connection is not None:
+            self.state = STREAMING if begun else WAITING
+            self.fail_with(error)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from qhttpserver_py._exchange.pump import with_source_fields
 from qhttpserver_py._exchange.streams import DeviceNotReadable, Source, make_source
 from qhttpserver_py._qt import log
-from qhttpserver_py._serving.results import Shape, immediate
+from qhttpserver_py._serving.failures import failure_reply
+from qhttpserver_py._serving.results import Shape, empty_response, immediate
 from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ class Answers:
         self, connection: Connection, message: Message, request: QHttpServerRequest, result: object, label: str
     ) -> None:
         """Answer with *result*, without an exchange where it needs no waiting."""
-        response = self._immediate(result, label)
+        try:
+            response = self._immediate(result, label)
+        except Exception as error:  # noqa: BLE001 - a result that cannot be sent is the handler's fault
+            result = response = failure_reply(self._core, error, label)
         if response is None or self._after:
             self._finish(self._open(connection, message, request, label), request, response or result)
             return
@@ -62,11 +66,10 @@ class Answers:
             source = make_source(result)
         except DeviceNotReadable as error:
             log.warning(log.SERVER, f"{exchange.label}: 500: {error}")
-            self._respond(exchange, request, QHttpServerResponse(500))
+            self._respond(exchange, request, empty_response(500))
             return
         except Exception as error:  # noqa: BLE001 - a result that cannot be used is the handler's fault
-            self._core.report(error)
-            self._respond(exchange, request, QHttpServerResponse(500))
+            self._respond(exchange, request, failure_reply(self._core, error, exchange.label))
             return
         if source is not None:
             self._stream(exchange, request, source, shape)
@@ -77,17 +80,27 @@ class Answers:
         response = immediate(result)
         if response is not None and response._status < 200:  # RFC 9110 15.2: never a final reply
             log.warning(log.SERVER, f"{label}: status {response._status} cannot answer a request; answering 500")
-            return QHttpServerResponse(500)
+            return empty_response(500)
         return response
 
     # ---- responses
 
     def _respond(self, exchange: Exchange, request: QHttpServerRequest, response: QHttpServerResponse) -> None:
+        if self._after:  # the handler may return its object again, and what they add is for this request
+            response = response._copy()
         pending = self._run_after(request, response)
         if not pending:
             _send(exchange, response)
             return
         self._watch(exchange, _await_all(pending), lambda _: _send(exchange, response))
+
+    def _fail(self, exchange: Exchange, request: QHttpServerRequest, error: Exception) -> None:
+        """Answer for user code that raised; after-request handlers see that too."""
+        response = failure_reply(self._core, error, exchange.label)
+        if exchange.state:
+            exchange.fail()
+        else:
+            self._respond(exchange, request, response)
 
     def _run_after(self, request: QHttpServerRequest, response: QHttpServerResponse) -> list[Any]:
         """Run the after-request handlers; return what the coroutine ones among them still have to do."""
@@ -148,7 +161,7 @@ class Answers:
                 f"{exchange.label}: a handler cannot return {type(result).__name__}; answering 500. "
                 "Return text, bytes, dict, list, a status, QHttpServerResponse, a stream or a future of these",
             )
-            self._respond(exchange, request, QHttpServerResponse(500))
+            self._respond(exchange, request, empty_response(500))
 
     def _await_handler(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
         """Follow what a handler that has the responder returned; it answers by itself, or by its result."""
@@ -174,11 +187,12 @@ def follow(core: ServerCore, exchange: Exchange, result: object, done: Any) -> b
         try:
             if error is None:
                 done(value)
+            elif isinstance(error, CANCELLED):
+                log.warning(log.SERVER, f"{exchange.label}: its future was cancelled; answering 500")
+                exchange.fail()
+            elif isinstance(error, Exception) and not _is_known(error):
+                exchange.fail_with(error)
             else:
-                if isinstance(error, CANCELLED):
-                    log.warning(log.SERVER, f"{exchange.label}: its future was cancelled; answering 500")
-                elif isinstance(error, Exception) and not _is_known(error):
-                    core.report(error, exchange.label)
                 exchange.fail()
         finally:
             exchange.waited()
@@ -208,7 +222,7 @@ def _is_known(error: Exception) -> bool:
 def _send(exchange: Exchange, response: QHttpServerResponse) -> None:
     if response._status < 200:  # swapped in by an after-request handler; RFC 9110 15.2
         log.warning(log.SERVER, f"{exchange.label}: status {response._status} cannot be final; answering 500")
-        response = QHttpServerResponse(500)
+        response = empty_response(500)
     exchange.send(response._status, response._headers, response._data)
 
 

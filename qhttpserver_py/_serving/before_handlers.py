@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject
 from qhttpserver_py._protocol.engine import Headers, Judged, Message
 from qhttpserver_py._qt.snake_case import with_snake_case
 from qhttpserver_py._routing.context import ContextBound
+from qhttpserver_py._serving.failures import failure_reply
 from qhttpserver_py._serving.upgrade import stay_http
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
@@ -106,8 +107,7 @@ class Guards:
         try:
             judged = policy.judge(request)
         except Exception as error:  # noqa: BLE001 - user code: what cannot say yes has not said it
-            self._core.report(error, label)
-            judged = Judged(500, policy.fields(None))
+            judged = Judged(failure_reply(self._core, error, label), policy.fields(None))
         if not request._message.complete:  # once: a token may be good for one request
             request._message.judged = judged
         return judged
@@ -147,8 +147,7 @@ class Guards:
             try:
                 result = guard(request)
             except Exception as error:  # noqa: BLE001 - user code: what cannot say yes has not said it
-                self._core.report(error, exchange.label)
-                result = 500
+                result = failure_reply(self._core, error, exchange.label)
             if result is None:
                 continue
 

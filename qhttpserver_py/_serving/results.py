@@ -14,7 +14,16 @@ from pathlib import PurePath
 from PySide6.QtCore import QByteArray, QJsonArray, QJsonDocument
 from PySide6.QtNetwork import QHttpHeaders
 
-from qhttpserver_py._content.mime import sniff, type_fields
+from qhttpserver_py._content.mime import (
+    FILTER,
+    PLAIN,
+    PLAIN_UTF8,
+    SMALL,
+    TEXT_SIZE,
+    find_control,
+    text_type,
+    type_fields,
+)
 from qhttpserver_py._content.status import StatusCode
 from qhttpserver_py._protocol.engine import Header
 from qhttpserver_py._protocol.wire import check_header
@@ -23,37 +32,33 @@ from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
 
 _Reply = tuple[tuple[Header, ...], bytes]
 
-_TEXT_KEPT = 512  # replies remembered
-_TEXT_LENGTH = 1024  # characters of the longest one
-_texts: dict[str, _Reply] = {}
-_LONG_LENGTH = 2097152  # characters of a longer one that is kept, the last, should it be the very same object again
-_last_long: list[tuple[str, _Reply]] = [("", ((), b""))]
+
+def text_reply(text: str) -> _Reply | None:
+    """Return the header fields and the body that a ``str`` result stands for.
+
+    None where UTF-8 cannot express it, for a lone surrogate: whoever makes a response of it is told.
+    """
+    try:
+        body = text.encode()
+    except UnicodeEncodeError:
+        return None
+    # sniff() spelled out for what most text is: a call less for each request.
+    if (
+        body
+        and FILTER.anchored(body) is None
+        and FILTER.floating(body, 0, FILTER.window) is None
+        and len(body) <= SMALL
+        and find_control(body, 0, TEXT_SIZE) is None
+    ):
+        return (PLAIN if text.isascii() else PLAIN_UTF8), body
+    return type_fields(text_type(text, body)), body
 
 
-def text_reply(text: str) -> _Reply:
-    """Return the header fields and the body that a ``str`` result stands for."""
-    if len(text) > _TEXT_LENGTH:  # hashing it to look it up would cost more than the rest
-        return _long_reply(text)
-    reply = _texts.get(text)
-    if reply is None:
-        if len(_texts) >= _TEXT_KEPT:
-            _texts.clear()
-        _texts[text] = reply = _rendered(text)
-    return reply
-
-
-def _long_reply(text: str) -> _Reply:
-    kept, reply = _last_long[0]
-    if kept is not text:
-        reply = _rendered(text)
-        if len(text) <= _LONG_LENGTH:
-            _last_long[0] = (text, reply)
-    return reply
-
-
-def _rendered(text: str) -> _Reply:
-    body = text.removeprefix("\ufeff").encode("utf-8", "ignore")  # as QString's conversion does
-    return type_fields(sniff(body)), body
+def empty_response(status: int) -> QHttpServerResponse:
+    """Return a response without content, and so without a content type (RFC 9110 8.3)."""
+    response = QHttpServerResponse.__new__(QHttpServerResponse)
+    response._status, response._headers, response._data = status, (), b""
+    return response
 
 
 def immediate(result: object) -> QHttpServerResponse | None:
@@ -67,7 +72,7 @@ def immediate(result: object) -> QHttpServerResponse | None:
     if isinstance(result, (str, bytes, bytearray, memoryview, QByteArray, dict, list, QJsonDocument, QJsonArray)):
         return QHttpServerResponse(result)
     if isinstance(result, (StatusCode, HTTPStatus, int)):
-        return QHttpServerResponse(result) if _code(result) in range(100, 600) else None
+        return empty_response(_code(result)) if _code(result) in range(100, 600) else None
     if isinstance(result, PurePath):
         return QHttpServerResponse.fromFile(os.fspath(result))
     return None

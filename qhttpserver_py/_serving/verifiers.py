@@ -11,6 +11,7 @@ from qhttpserver_py._loop.awaitables import watch
 from qhttpserver_py._qt import log
 from qhttpserver_py._qt.snake_case import with_snake_case
 from qhttpserver_py._routing.context import ContextBound
+from qhttpserver_py._serving.failures import failure_reply
 from qhttpserver_py._serving.upgrade import (
     PendingSockets,
     handshake_fault,
@@ -149,9 +150,11 @@ class Verifiers:
         self._upgrade_missing(exchange, request, responder)
 
     def _verifier_failed(self, exchange: Exchange, error: BaseException) -> None:
-        if isinstance(error, Exception):
-            self._core.report(error, "WebSocket verifier")
-        self._refuse_upgrade(exchange, 500, b"")
+        if not isinstance(error, Exception):
+            self._refuse_upgrade(exchange, 500, b"")
+            return
+        response = failure_reply(self._core, error, "WebSocket verifier")
+        self._refuse_upgrade(exchange, response._status, response._data)
 
     def _decide(
         self, verdict: object, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder

@@ -11,7 +11,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from qhttpserver_py._exchange.exchange import EMPTY_TYPE, Exchange
+from qhttpserver_py._exchange.exchange import Exchange
 from qhttpserver_py._protocol.engine import Headers, Message, Refusal
 from qhttpserver_py._protocol.select import choose
 from qhttpserver_py._transport import sockets
@@ -259,7 +259,7 @@ class Connection(Sending):
         if exchange is not None:
             exchange.fail()
         elif self._answered != message.stream_id or self._busy:
-            self.reply(message, 500, EMPTY_TYPE, b"")
+            self.reply(message, 500, (), b"")
         self.flush()
 
     def _dispatch_timed(self, message: Message) -> None:

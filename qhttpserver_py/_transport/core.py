@@ -36,8 +36,6 @@ SWEEP_MS = 500
 _SLICE = 0.002  # a sweep longer than this (seconds) lets others have their turn: a crowd is not swept at one go
 _STALL = 0.25  # a sweep later than this (seconds): the event loop stood still, and nobody was read meanwhile
 
-_EMPTY_TYPE = ((b"content-type", b"application/x-empty"),)
-
 _live: set[ServerCore] = set()  # cores with connections, kept until the last of them is gone
 _open: dict[int, set[int]] = {}  # by thread: cores, by id, that serve or may serve
 
@@ -281,7 +279,7 @@ class ServerCore:
         if not self.admission.too_fast(connection.host or LOCAL, now):
             return False
         fields = self.refusal_fields(connection, message)
-        connection.reply(message, 429, with_fields(_EMPTY_TYPE, fields), b"")
+        connection.reply(message, 429, with_fields((), fields), b"")
         return True
 
     def _look_at_log(self) -> None:

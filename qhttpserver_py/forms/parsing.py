@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message as Fields
@@ -9,23 +10,39 @@ from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from qhttpserver_py.forms.files import FormFile
+from qhttpserver_py.httperror import ContentError
+
+# The encodings of the web (WHATWG Encoding 4.2), by the labels in use. Python knows many more codecs, some of which
+# take quadratic time, run code of their own, or give what is no text.
+_CODECS = {
+    **dict.fromkeys(("utf-8", "utf8", "unicode-1-1-utf-8"), "utf-8"),
+    **dict.fromkeys(
+        ("us-ascii", "ascii", "iso-8859-1", "iso8859-1", "latin1", "l1", "windows-1252", "cp1252"), "cp1252"
+    ),
+    **{f"windows-{number}": f"cp{number}" for number in (874, 1250, 1251, 1253, 1254, 1255, 1256, 1257, 1258)},
+    **{f"iso-8859-{number}": f"iso8859-{number}" for number in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)},
+    **{label: label for label in ("koi8-r", "koi8-u", "gbk", "gb18030", "big5", "euc-jp", "iso-2022-jp", "euc-kr")},
+    **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "windows-31j"), "cp932"),
+    **dict.fromkeys(("utf-16", "utf-16le"), "utf-16-le"),
+    "utf-16be": "utf-16-be",
+    "gb2312": "gbk",
+    "macintosh": "mac-roman",
+    "ibm866": "cp866",
+}
+_PAIR = re.compile(rb"[^&]+")
 
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
 
 
-class FormError(ValueError):
+class FormError(ContentError):
     """The request's body is not a form that is accepted.
 
     ``status`` is 400 for one that is malformed, 413 for one beyond a limit, 415 for another media
-    type. An exception that a handler lets out answers 500 like any other; return ``answer`` instead.
+    type. A handler may let it out: it is the answer.
 
     Not in Qt.
     """
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status: int = status
 
     @property
     def answer(self) -> tuple[str, int]:
@@ -106,12 +123,14 @@ class UrlencodedParser(Collected):
 
     def feed(self, data: bytes) -> None:
         """See ``Parser``."""
-        self._rest += data
-        if b"&" in data:
-            *pairs, rest = self._rest.split(b"&")
-            for pair in pairs:
-                self._take(bytes(pair))
-            self._rest = rest
+        end = data.rfind(b"&")
+        if end < 0:
+            self._rest += data
+        else:
+            whole = bytes(self._rest) + data[:end]
+            self._rest = bytearray(data[end + 1 :])
+            for pair in _PAIR.finditer(whole):  # one by one: the limits count before all are split
+                self._take(pair[0])
         if len(self._rest) > self._longest:
             raise FormError(413, "a field of the form is too large")
 
@@ -234,7 +253,10 @@ def _multipart() -> Any:
 
 
 def _text(octets: bytes, charset: str) -> str:
+    codec = _CODECS.get(charset.strip().lower())
+    if codec is None:
+        raise FormError(400, "a field of the form names a charset that the web does not have")
     try:
-        return octets.decode(charset)
-    except (UnicodeDecodeError, LookupError) as error:
-        raise FormError(400, f"a field of the form is not {charset}") from error
+        return octets.decode(codec)
+    except UnicodeDecodeError as error:
+        raise FormError(400, f"a field of the form is not {codec}") from error

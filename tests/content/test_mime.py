@@ -18,8 +18,6 @@ def by_qt(body):
 
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch):
-    monkeypatch.setattr(mime, "_remembered", {})
-    monkeypatch.setattr(mime, "_heads", {})
     monkeypatch.setattr(mime, "_fields", {})
 
 
@@ -58,9 +56,7 @@ SAMPLES = [
 
 @pytest.mark.parametrize("body", SAMPLES, ids=lambda body: repr(body[:24]))
 def test_sniff_is_what_qt_says(body):
-    expected = by_qt(body)
-    assert mime.sniff(body) == expected
-    assert mime.sniff(body) == expected  # as remembered
+    assert mime.sniff(body) == by_qt(body)
 
 
 @given(st.binary(max_size=64) | st.text(max_size=40).map(lambda text: text.encode("utf-8", "replace")))
@@ -74,7 +70,6 @@ def test_sniff_of_anything(body):
 def test_sniff_of_large_bodies(start, size):
     body = start + b"x" * (size - len(start))
     assert mime.sniff(body) == by_qt(body)
-    assert body not in mime._remembered
 
 
 def test_large_bodies_that_begin_alike_are_told_apart():
@@ -88,24 +83,13 @@ def test_large_bodies_that_begin_alike_are_told_apart():
         assert [mime.sniff(body) for body in reversed(bodies)] == expected[::-1]
 
 
-def test_a_large_body_said_again_is_not_looked_at_again(monkeypatch):
-    body = b"<html>" + b"x" * 100_000
-    first = mime.sniff(body)
-    monkeypatch.setattr(mime, "QMimeDatabase", None)
-    assert mime.sniff(bytes(bytearray(body))) == first
-
-
-def test_memory_is_bounded():
-    for number in range(mime._REMEMBERED_COUNT + 10):
-        mime.sniff(b"%d" % number)
+def test_the_memory_of_types_is_bounded_and_holds_no_parameters():
+    for number in range(mime._MAXIMUM_TYPES + 10):
         mime.type_fields(b"a/%d" % number)
-    assert len(mime._remembered) == 10
-    assert len(mime._fields) == mime._REMEMBERED_COUNT
-    mime.sniff(b"x" * (mime._REMEMBERED_SIZE + 1))
-    assert len(mime._remembered) == 10
-    for number in range(mime._HEADS_COUNT + 3):
-        mime.sniff((b"%d" % number).ljust(mime._REMEMBERED_SIZE + 1))
-    assert len(mime._heads) <= mime._HEADS_COUNT
+    assert len(mime._fields) == mime._MAXIMUM_TYPES
+    mime._fields.clear()
+    mime.type_fields(b"multipart/mixed; boundary=secret")
+    assert not mime._fields
 
 
 def test_type_fields():

@@ -120,14 +120,14 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> list[Played]:
 def outcomes(sides: list[Played]) -> dict[str, Pair]:
     """Both sides' outcomes by label, ours without its date fields."""
     wheel, ours = (side.outcomes for side in sides)
-    return {label: Pair(wheel[label], ours[label].undated()) for label in wheel}
+    return {label: Pair(wheel[label].compared(), ours[label].compared()) for label in wheel}
 
 
 @pytest.fixture(scope="session")
 def streams(sides: list[Played]) -> dict[str, tuple[Answer, Answer]]:
     """What both sides answered over HTTP/2 by label, ours without its date fields."""
     wheel, ours = (side.answers for side in sides)
-    return {label: (wheel[label], ours[label].undated()) for label in wheel}
+    return {label: (wheel[label].compared(), ours[label].compared()) for label in wheel}
 
 
 @pytest.fixture(scope="session")

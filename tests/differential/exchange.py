@@ -18,6 +18,7 @@ AT_ONCE = 24
 
 OWN_DATE = rb"Sun, 06 Nov 1994"  # one that a handler set: no date of the server's
 DATE = re.compile(rb"\r\ndate: (?!" + OWN_DATE + rb")[^\r]+(?=\r\n)")
+NO_TYPE = re.compile(rb"\r\ncontent-type: application/x-empty(?=\r\n)")
 STATUS = re.compile(rb"HTTP/1\.[01] (\d\d\d) [^\r\n]*\r\n")
 
 Address = tuple[str, int] | str
@@ -31,8 +32,9 @@ class Outcome:
     data: bytes
     closed: bool
 
-    def undated(self) -> Outcome:
-        return Outcome(DATE.sub(b"", self.data), self.closed)
+    def compared(self) -> Outcome:
+        """Without what differs in every answer: the date, and the type of an empty one."""
+        return Outcome(NO_TYPE.sub(b"", DATE.sub(b"", self.data)), self.closed)
 
     def summary(self) -> str:
         """Statuses in order and the end of the connection: what differences.md states."""

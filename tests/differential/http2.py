@@ -38,8 +38,10 @@ class Answer:
     body: bytes
     reset: int | None = None
 
-    def undated(self) -> Answer:
-        kept = tuple(f for f in self.fields if f[0] != b"date" or f[1].startswith(OWN_DATE))
+    def compared(self) -> Answer:
+        """Without what differs in every answer: the date, and the type of an empty one."""
+        typed = [f for f in self.fields if f != (b"content-type", b"application/x-empty")]
+        kept = tuple(f for f in typed if f[0] != b"date" or f[1].startswith(OWN_DATE))
         return Answer(kept, self.body, self.reset)
 
     def summary(self) -> str:

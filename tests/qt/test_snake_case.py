@@ -17,7 +17,7 @@ from qhttpserver_py import (
 )
 from qhttpserver_py._qt.snake_case import snake_case
 
-CLASSES = [getattr(qhttpserver_py, name) for name in qhttpserver_py.__all__ if name != "install"]
+CLASSES = [getattr(qhttpserver_py, name) for name in qhttpserver_py.__all__ if name.startswith("Q")]
 METHODS = [
     (cls, name)
     for cls in CLASSES

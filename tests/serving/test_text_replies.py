@@ -1,32 +1,34 @@
-"""Text as a reply: what is remembered, and that it changes nothing."""
+"""Text as a reply: its type, its charset, and what UTF-8 cannot express."""
 
 from __future__ import annotations
 
 import pytest
 
 from qhttpserver_py._content.mime import sniff
-from qhttpserver_py._serving import results
-
-LONG = results._TEXT_LENGTH + 1
+from qhttpserver_py._serving.results import text_reply
 
 
-@pytest.mark.parametrize("size", [1, LONG - 1, LONG, 100_000, results._LONG_LENGTH + 1])
-@pytest.mark.parametrize("character", ["a", "é", "\U0001f40d"])
-def test_said_again_it_is_the_same(size: int, character: str) -> None:
+@pytest.mark.parametrize("size", [1, 100, 1000, 100_000])
+@pytest.mark.parametrize("character", ["a", "\u00e9", "\U0001f40d"])
+def test_the_type_is_that_of_the_octets(size: int, character: str) -> None:
     text = character * size
-    for said in (text, text, (text + "x")[:-1], "b" * size, text):
-        fields, body = results.text_reply(said)
-        assert body == said.encode()
-        assert fields == ((b"content-type", sniff(body)),)
+    charset = b"" if text.isascii() else b"; charset=utf-8"
+    assert text_reply(text) == (((b"content-type", sniff(text.encode()) + charset),), text.encode())
 
 
-def test_the_same_long_object_is_not_encoded_again() -> None:
-    text = "a" * LONG
-    assert results.text_reply(text)[1] is results.text_reply(text)[1]
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("", b"application/x-zerosize"),
+        ("<html>\u00fc", b"text/html; charset=utf-8"),
+        ("<html>", b"text/html"),
+        ("%PDF-1.4 \u00fc", b"application/pdf"),
+        ("\ufeffa;b", b"text/plain; charset=utf-8"),
+    ],
+)
+def test_kinds_of_text(text: str, kind: bytes) -> None:
+    assert text_reply(text) == (((b"content-type", kind),), text.encode())
 
 
-def test_a_very_long_text_is_not_kept() -> None:
-    text = "a" * (results._LONG_LENGTH + 1)
-    results.text_reply(text)
-    assert results._last_long[0][0] is not text
-    assert text not in results._texts
+def test_a_lone_surrogate_is_no_text() -> None:
+    assert text_reply("a\ud800b") is None

@@ -33,7 +33,7 @@ def elapsed_ms(call):
 @pytest.mark.parametrize(
     "args, kwargs, status, content_type, body",
     [
-        (("héllo",), {}, 200, "text/plain", "héllo".encode()),
+        (("héllo",), {}, 200, "text/plain; charset=utf-8", "héllo".encode()),
         ((b"\0\1",), {}, 200, "application/octet-stream", b"\0\1"),
         (("<p>", 201), {"content_type": "text/html; charset=utf-8"}, 201, "text/html; charset=utf-8", b"<p>"),
         (("x",), {"mimetype": "text/css"}, 200, "text/css", b"x"),

@@ -71,7 +71,7 @@ def test_get(client):
     response = client.get("/text")
     assert (response.status, response.ok, response.reason.upper()) in [(200, True, "OK"), (200, True, "")]
     assert (response.text, response.body) == ("héllo", "héllo".encode())
-    assert response.headers["Content-Type"] == "text/plain"
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert response.url.endswith("/text")
 
 

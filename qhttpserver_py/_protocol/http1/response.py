@@ -17,6 +17,30 @@ _MANAGED = frozenset({b"date", b"content-length", b"transfer-encoding", b"connec
 
 MAX_PREFIXES = 256
 MAX_PREFIX = 1024
+# Replies are rendered once for these fields, whose values the program writes. What may hold data of one
+# user, such as a cookie, a location or a tag, is not remembered.
+_MEMORABLE = frozenset(
+    {
+        b"access-control-allow-credentials",
+        b"access-control-allow-headers",
+        b"access-control-allow-methods",
+        b"access-control-expose-headers",
+        b"access-control-max-age",
+        b"allow",
+        b"cache-control",
+        b"content-security-policy",
+        b"content-type",
+        b"cross-origin-opener-policy",
+        b"cross-origin-resource-policy",
+        b"permissions-policy",
+        b"referrer-policy",
+        b"server",
+        b"strict-transport-security",
+        b"vary",
+        b"x-content-type-options",
+        b"x-frame-options",
+    }
+)
 _prefixes: dict[tuple[int, int, tuple[Header, ...]], bytes] = {}
 
 CLOSING_TAIL = b"connection: close\r\n\r\n"
@@ -35,7 +59,7 @@ def plain_prefix(bits: int, status: int, headers: tuple[Header, ...]) -> bytes:
             return b""
         protocol = b"HTTP/1.0" if version else b"HTTP/1.1"
         prefix = wire.status_line(status, protocol) + wire.render_fields(headers)
-        if len(prefix) <= MAX_PREFIX:
+        if len(prefix) <= MAX_PREFIX and all(name in _MEMORABLE for name, _ in headers):
             # Dropped whole when full: a server has few kinds of replies, or no use for this.
             if len(_prefixes) >= MAX_PREFIXES:
                 _prefixes.clear()

@@ -37,7 +37,6 @@ from qhttpserver_py._protocol.http2.stream import Reply, Stream
 MIN_LARGEST_LIST = 262144
 """Header lists up to this size, or four times the limit, are decoded so as to be refused politely."""
 
-_EMPTY_TYPE = (wire.EMPTY_TYPE,)
 _ALL = 1 << 62
 _BODILESS = frozenset({204, 205, 304})  # RFC 9110 15.3.5, 15.3.6, 15.4.5
 _SPECIAL = frozenset({"HEAD", "CONNECT"})  # RFC 9110 9.3.2, 9.3.6
@@ -229,14 +228,14 @@ class Http2Engine(Receiving):
         # An interim reply cannot end a stream (RFC 9113 8.1); and a head beyond what the client
         # announced to take makes many close the connection.
         if not 200 <= status <= 999 or (self._peer_takes >= 0 and self._is_too_large(headers)):
-            self.send_response(stream.stream_id, 500, _EMPTY_TYPE, b"")
+            self.send_response(stream.stream_id, 500, (), b"")
             return None
         if status == 304:
             headers = wire.for_not_modified(headers)
         return self._outbox.encoder.head(status, tuple(headers))
 
     def _is_too_large(self, headers: Headers) -> bool:
-        return list_size(headers) > self._peer_takes and headers is not _EMPTY_TYPE
+        return bool(headers) and list_size(headers) > self._peer_takes
 
     @staticmethod
     def _announced(stream: Stream, status: int, head: ReplyHead, size: int) -> int:
@@ -311,9 +310,7 @@ class Http2Engine(Receiving):
             self.abort(refusal.stream_id)
         elif refusal.status:
             fields = [field for field in refusal.fields if field[0] != b"content-type"]
-            self.send_response(
-                refusal.stream_id, refusal.status, [*_EMPTY_TYPE, *fields] if fields else _EMPTY_TYPE, b""
-            )
+            self.send_response(refusal.stream_id, refusal.status, fields, b"")
 
     def abort(self, stream_id: int) -> None:
         """A begun reply cannot be completed: reset the stream, a tunnel as if by TCP (RFC 8441 5)."""

@@ -64,7 +64,7 @@ def test_heads_beyond_a_limit(given: dict[str, int], fields: Fields, status: int
     client.frames()
     answer = client.answers[1]
     assert answer.status == status
-    assert answer.fields == [(b"content-type", b"application/x-empty"), (b"content-length", b"0")]
+    assert answer.fields == [(b"content-length", b"0")]
     assert (answer.ended, answer.body) == (True, b"")
     assert answer.reset is None
 
