@@ -52,6 +52,7 @@ class Closing:
         "_given",
         "_grave",
         "_held",
+        "_keeps_alive",
         "_queue",
         "_taken",
         "_taken_at",
@@ -85,6 +86,7 @@ class Closing:
         self._depth = 0  # slots of the socket that are on the stack
         self._grave: Any = None  # the socket, dead, while such a slot runs
         self._given: Given | None = None  # what Qt may still keep of replies, where the peer lags behind
+        self._keeps_alive = False  # the system asks a silent peer whether it is there
         self._held = 0  # why we do not read, as bits
         self._first: bytes | None = b""  # bytes received before the protocol was clear
         now = monotonic()
@@ -265,6 +267,9 @@ class Closing:
             if self._overdue(now):
                 self.abort()
             return
+        if self._exchanges and not self._keeps_alive:  # a peer that waits for a reply may vanish without a FIN
+            self._keeps_alive = True
+            sockets.keep_alive(socket)
         if self._depth:  # a handler spins an event loop: Qt keeps readyRead() back until its slot returns
             self.catch_up()
             return

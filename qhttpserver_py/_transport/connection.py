@@ -341,6 +341,7 @@ class Connection(Sending):
         socket, self.socket = self.socket, None
         if socket is None:
             return None
+        sockets.keep_alive(socket)
         socket.readyRead.disconnect(self.on_ready_read)
         if self._watches_end:
             socket.disconnected.disconnect(self.on_disconnected)

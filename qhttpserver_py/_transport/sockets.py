@@ -1,4 +1,9 @@
-"""What the three socket classes do differently, and two things Qt has no call for."""
+"""What the three socket classes do differently, and what Qt has no call for.
+
+A descriptor belongs to Qt. Whoever needs it for a call of the system borrows it by ``borrowed()``, the one place that
+makes a Python socket of it, and never closes it. What only some systems have is behind one function each, which says
+what it does elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,18 @@ import os
 import socket as sockets
 import struct
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from PySide6.QtNetwork import QAbstractSocket, QLocalSocket, QSslSocket, QTcpServer, QTcpSocket
 
-if sys.platform != "win32":
+if sys.platform == "win32":
+    TIOCOUTQ = 0
+
+    def ioctl(*_: object) -> bytes:
+        """Fail: nothing tells what the system holds."""
+        raise OSError("no ioctl on this system")
+else:
     from fcntl import ioctl
     from termios import TIOCOUTQ
 
@@ -32,7 +43,31 @@ CROWDED_UNSENT_BYTES = 131072
 INTERLEAVED_UNSENT_BYTES = 65536
 """The same for HTTP/2: what the system holds, no other stream can overtake."""
 
+KEEP_ALIVE_IDLE = 60
+"""Seconds of silence after which the system asks the peer of a stream or a WebSocket whether it is there."""
+
+_KEEP_ALIVE = (("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+
 _UNSENT: int | None = getattr(sockets, "TCP_NOTSENT_LOWAT", None)
+_DARWIN_NWRITE = 0x1024  # SO_NWRITE of <sys/socket.h>, which the socket module does not name
+_LINGER = struct.Struct("HH" if sys.platform == "win32" else "ii")  # struct linger: u_short on Windows, else int
+
+
+@contextmanager
+def borrowed(descriptor: int) -> Iterator[sockets.socket | None]:
+    """Lend *descriptor* as a Python socket for as long as the block lasts; it stays open, whatever happens there.
+
+    None where there is no descriptor, or none of a socket: a Windows named pipe.
+    """
+    raw = None
+    if descriptor >= 0:
+        with suppress(OSError):
+            raw = sockets.socket(fileno=descriptor)
+    try:
+        yield raw
+    finally:
+        if raw is not None:
+            raw.detach()
 
 
 def descriptor_of(socket: AnySocket) -> Callable[[], int] | None:
@@ -56,16 +91,14 @@ def send_at_once(server: QTcpServer) -> bool:
     Nagle's algorithm would hold a stream's pieces for the peer's delayed ACK. What is accepted inherits the
     option from what listens, and one call is less than one for each.
     """
-    raw = _borrow(int(server.socketDescriptor()))
-    if raw is None:
-        return False
-    try:
-        raw.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
-    except OSError:
-        return False
-    finally:
-        raw.detach()
-    return True
+    with borrowed(int(server.socketDescriptor())) as raw:
+        if raw is None:
+            return False
+        try:
+            raw.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+        except OSError:
+            return False
+        return True
 
 
 def share_unsent(server: QTcpServer, connections: int) -> None:
@@ -80,12 +113,24 @@ def interleave(socket: AnySocket) -> None:
 
 
 def _limit_unsent(socket: QTcpServer | QTcpSocket, size: int) -> None:
-    raw = _borrow(int(socket.socketDescriptor()))
-    if raw is None or _UNSENT is None:
+    """Do that where the system knows TCP_NOTSENT_LOWAT (Linux, macOS); elsewhere its own limits hold."""
+    if _UNSENT is None:
         return
-    with suppress(OSError):
-        raw.setsockopt(sockets.IPPROTO_TCP, _UNSENT, size)
-    raw.detach()
+    with borrowed(int(socket.socketDescriptor())) as raw, suppress(OSError):
+        if raw is not None:
+            raw.setsockopt(sockets.IPPROTO_TCP, _UNSENT, size)
+
+
+def keep_alive(socket: AnySocket) -> None:
+    """Have the system ask a peer that is silent whether it is there: one that vanished without a FIN is found out."""
+    if isinstance(socket, QTcpSocket):
+        socket.setSocketOption(QAbstractSocket.SocketOption.KeepAliveOption, 1)
+        for name, value in (("TCP_KEEPIDLE", KEEP_ALIVE_IDLE), ("TCP_KEEPALIVE", KEEP_ALIVE_IDLE), *_KEEP_ALIVE):
+            option = getattr(sockets, name, None)  # Linux and Windows, macOS, or neither: then the system's two hours
+            if option is not None:
+                with borrowed(int(socket.socketDescriptor())) as raw, suppress(OSError):
+                    if raw is not None:
+                        raw.setsockopt(sockets.IPPROTO_TCP, option, value)
 
 
 def bytes_to_write(socket: AnySocket) -> int:
@@ -103,11 +148,13 @@ def unacknowledged(socket: AnySocket) -> int:
 
 def held_by_system(descriptor: int) -> int:
     """Return the same for a descriptor."""
-    held = bytes(4)
-    if sys.platform != "win32":
-        with suppress(OSError, ValueError):  # it is gone
-            held = ioctl(descriptor, TIOCOUTQ, held)
-    return int.from_bytes(held, sys.byteorder)
+    if sys.platform == "darwin":
+        with borrowed(descriptor) as raw, suppress(OSError):
+            return 0 if raw is None else raw.getsockopt(sockets.SOL_SOCKET, _DARWIN_NWRITE)
+        return 0
+    with suppress(OSError, ValueError):  # it is gone, or the system does not tell
+        return int.from_bytes(ioctl(descriptor, TIOCOUTQ, bytes(4)), sys.byteorder)
+    return 0
 
 
 def connect_written(socket: AnySocket, slot: Callable[[int], None]) -> None:
@@ -159,16 +206,14 @@ def shut_writing(socket: AnySocket) -> bool:
 
 def shut_descriptor(descriptor: int) -> bool:
     """Do the same for a descriptor."""
-    raw = _borrow(descriptor)
-    if raw is None:
-        return False
-    try:
-        raw.shutdown(sockets.SHUT_WR)
-    except OSError:
-        return False
-    finally:
-        raw.detach()
-    return True
+    with borrowed(descriptor) as raw:
+        if raw is None:
+            return False
+        try:
+            raw.shutdown(sockets.SHUT_WR)
+        except OSError:
+            return False
+        return True
 
 
 def reset(socket: AnySocket) -> None:
@@ -179,17 +224,6 @@ def reset(socket: AnySocket) -> None:
 
 def break_descriptor(descriptor: int) -> None:
     """Have the close of *descriptor* be a TCP reset."""
-    raw = _borrow(descriptor)
-    if raw is not None:
-        with suppress(OSError):
-            raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
-        raw.detach()
-
-
-def _borrow(descriptor: int) -> sockets.socket | None:
-    if descriptor < 0:
-        return None
-    try:
-        return sockets.socket(fileno=descriptor)
-    except OSError:  # a Windows named pipe is no socket
-        return None
+    with borrowed(descriptor) as raw, suppress(OSError):
+        if raw is not None:
+            raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, _LINGER.pack(1, 0))

@@ -25,6 +25,8 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
+from qhttpserver_py._transport.sockets import borrowed
+
 INTERVAL = 0.25
 """Seconds between two looks."""
 
@@ -100,8 +102,9 @@ class Watched:
     def _free(self, stuck: int, stack: str) -> None:
         address = f"{self.address[0]}:{self.address[1]}"
         self.on_blocked(BlockingClientError(_REMEDY.format(address=address, stack=stack)))
-        with contextlib.suppress(OSError), _borrowed(stuck) as borrowed:
-            borrowed.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError), borrowed(stuck) as lent:
+            if lent is not None:
+                lent.shutdown(socket.SHUT_RDWR)
 
 
 class Watchdog:
@@ -174,20 +177,12 @@ def _descriptors(value: object) -> Iterator[int]:
     yield from tuple(attributes.get("_fd_to_key") or ())  # a selector: asyncio's own loop in this thread
 
 
-@contextlib.contextmanager
-def _borrowed(descriptor: int) -> Iterator[socket.socket]:
-    """A socket object for somebody else's descriptor, which stays open."""
-    borrowed = socket.socket(fileno=descriptor)
-    try:
-        yield borrowed
-    finally:
-        borrowed.detach()
-
-
 def _peer(descriptor: int) -> tuple[str, int] | None:
     try:
-        with _borrowed(descriptor) as borrowed:
-            host, port = borrowed.getpeername()[:2]
+        with borrowed(descriptor) as lent:
+            if lent is None:
+                return None
+            host, port = lent.getpeername()[:2]
     except (OSError, ValueError, TypeError):
         return None
     return host, port
