@@ -93,6 +93,8 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         if not server.isListening():
             kind = "local" if isinstance(server, QLocalServer) else "TCP"
             log.warning(log.SERVER, f"The {kind} server {_described(server)} is not listening.")
+            if server.errorString():
+                log.warning(log.SERVER, f"Its listen() failed: {server.errorString()}")
             return False
         former = server.parent()
         if isinstance(former, QAbstractHttpServer):

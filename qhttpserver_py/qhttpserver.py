@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypedDict, TypeVar, Unpack, overload
 
 from PySide6.QtCore import QObject
 
 from qhttpserver_py._protocol.engine import Message
 from qhttpserver_py._qt import log
+from qhttpserver_py._qt.former_names import missing_attribute
 from qhttpserver_py._qt.snake_case import with_snake_case
 from qhttpserver_py._routing.context import ContextBound
 from qhttpserver_py._routing.registration import (
@@ -72,6 +73,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         self._router = QHttpServerRouter(self)
         self._lookup = self._router._lookup
         self._missing: ContextBound | None = None
+        self._answers_405 = False
         self._body_rules = False  # whether any rule treats bodies in its own way
         cls = type(self)
         # A subclass may override the documented virtual methods; then they are called for each request.
@@ -79,6 +81,9 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
             cls.handleRequest is not QHttpServer.handleRequest or cls.missingHandler is not QHttpServer.missingHandler
         )
         self._general = self._virtual
+
+    def __getattr__(self, name: str) -> NoReturn:
+        missing_attribute(self, name)
 
     # ---- registration
 
@@ -234,6 +239,23 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         if self._missing is bound:
             self._missing = None
 
+    def setMethodNotAllowed(self, enabled: bool, /) -> None:
+        """Answer 405 with ``allow`` where a rule has the path and not the method (RFC 9110 15.5.6).
+
+        Off by default: Qt asks the missing handler, which answers 404. Rules that override ``matches()`` are not asked.
+
+        Raises:
+            RuntimeError: called from another thread than the server's.
+
+        Not in Qt.
+        """
+        self._check_thread("setMethodNotAllowed")
+        self._answers_405 = bool(enabled)
+
+    def methodNotAllowed(self) -> bool:
+        """Return whether a wrong method is answered by 405 instead of by the missing handler. Not in Qt."""
+        return self._answers_405
+
     def clearMissingHandler(self) -> None:
         """Go back to the default answer to requests that no rule matched: 404.
 
@@ -261,6 +283,10 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         check_served(request, responder, "missingHandler")
         missing = self._missing.callback if self._missing is not None else None
         exchange = responder._exchange
+        if self._answers_405 and (allowed := self._router._methods_for(exchange.message)):
+            fields = {"allow": ", ".join(sorted(allowed))}
+            self._finish(exchange, request, (405, 405, fields))
+            return
         if missing is None:
             self._finish(exchange, request, self._default_missing(exchange.message))
             return

@@ -16,6 +16,7 @@ from qhttpserver_py._protocol.engine import Header
 from qhttpserver_py._protocol.reply import CANCELED, DONE
 from qhttpserver_py._protocol.wire import check_header, check_trailer
 from qhttpserver_py._qt import log
+from qhttpserver_py._qt.former_names import missing_attribute
 from qhttpserver_py._qt.headers import pairs
 from qhttpserver_py._qt.snake_case import with_snake_case
 from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
@@ -89,6 +90,9 @@ class QHttpServerResponder:
         if exchange is not None and exchange.state < DONE:
             exchange.drop()
 
+    def __getattr__(self, name: str) -> NoReturn:
+        missing_attribute(self, name)
+
     # ---- whole replies
 
     @overload
@@ -105,18 +109,20 @@ class QHttpServerResponder:
     ) -> None:
         """Send a whole reply.
 
-        Forms: ``write(status)``, ``write(headers, status)``, ``write(document, status)``,
+        Forms: ``write(status)``, ``write(headers, status)``, ``write(document, status)``, where a dict
+        or list may stand for the document (not in Qt; written in compact form),
         ``write(document, headers, status)``, ``write(data, mimeType, status)``,
         ``write(data, headers, status)``, ``write(device, mimeType, status)`` and
         ``write(device, headers, status)``; the status is Ok where it is left out. A device is
         owned by the reply from here on: a random-access one is sent from its position with a
         Content-Length, a sequential one as it delivers, without one. Nothing is read faster than
-        the peer takes it. A device that cannot be read gives the peer status 500.
+        the peer takes it. A device that cannot be read gives the peer status 500. ``write(status)`` and
+        ``write(headers, status)`` with an interim status, 102 or 103, go before the reply.
 
         Raises:
             RuntimeError: the reply was sent or begun already.
             TypeError: the arguments fit no form.
-            ValueError: a header name or value has CR, LF or NUL, or the status is no final one.
+            ValueError: a header name or value has CR, LF or NUL, or content is given with an interim status.
 
         Qt: QHttpServerResponder::write.
         """
@@ -127,6 +133,11 @@ class QHttpServerResponder:
         fields = rest.pop(0) if rest and not _is_status(rest[0]) else None
         if rest:
             status = _last(rest, status, args)
+        if (interim := _interim(status)) is not None:
+            if fields is not None or not (body is None or isinstance(body, QHttpHeaders)):
+                raise ValueError(f"status {interim} is interim (RFC 9110 15.2): it has fields, and no content")
+            self._exchange.interim(interim, () if body is None else pairs(body))
+            return
         code = _final(status)
         if body is None:
             self._exchange.send(code, (_EMPTY_TYPE,), b"")
@@ -136,6 +147,8 @@ class QHttpServerResponder:
             self._exchange.send(code, pairs(body), b"")
         elif isinstance(body, QJsonDocument):
             self._write_document(body, fields, code, args)
+        elif isinstance(body, (dict, list)):
+            self._write_json(body, fields, code, args)
         elif isinstance(body, QIODevice):
             self._write_device(body, _fields(fields, args), code)
         else:
@@ -144,16 +157,28 @@ class QHttpServerResponder:
     def sendResponse(self, response: QHttpServerResponse, /) -> None:
         """Send a prepared response. After-request handlers do not run for it.
 
+        One with an interim status, such as 103 Early Hints with its ``link`` fields, goes before the reply, which
+        is still to be written; any number of them may. An HTTP/1.0 peer is sent none (RFC 9110 15.2).
+
         Raises:
             RuntimeError: the reply was sent or begun already.
             TypeError: *response* is no QHttpServerResponse.
-            ValueError: its status is an interim one, or a header has CR, LF or NUL; nothing was sent.
+            ValueError: its status is 101, or a header has CR, LF or NUL; nothing was sent.
 
         Qt: QHttpServerResponder::sendResponse.
         """
         if not isinstance(response, QHttpServerResponse):
             raise TypeError(f"sendResponse() takes a QHttpServerResponse, not {type(response).__name__}")
-        self._exchange.send(response._status, response._headers, response._data)
+        if _interim(response._status) is not None:
+            self._exchange.interim(response._status, response._headers)
+        else:
+            self._exchange.send(response._status, response._headers, response._data)
+
+    def _write_json(self, value: object, fields: Any, code: int, args: Sequence[Any]) -> None:
+        if fields is not None and not isinstance(fields, QHttpHeaders):
+            raise _misfit(args)
+        headers = [field for field in pairs(fields) if field[0] != b"content-type"] if fields is not None else []
+        self._exchange.send(code, [*headers, _JSON_TYPE], qtjson.dumps(value))
 
     def _write_document(self, document: QJsonDocument, fields: Any, code: int, args: Sequence[Any]) -> None:
         if fields is not None and not isinstance(fields, QHttpHeaders):
@@ -287,6 +312,12 @@ def _last(rest: Sequence[Any], status: Status | None, args: Sequence[Any]) -> St
         raise _misfit(args)
     found: Status = rest[0]
     return found
+
+
+def _interim(status: StatusCode | HTTPStatus | int | None) -> int | None:
+    """Return the number of an interim status; None for another. 101 is no status to send: it changes the protocol."""
+    code = status.value if isinstance(status, StatusCode) else 200 if status is None else int(status)
+    return code if 100 <= code <= 199 and code != 101 else None
 
 
 def _final(status: StatusCode | HTTPStatus | int | None) -> int:

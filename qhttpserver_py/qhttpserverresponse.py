@@ -12,11 +12,14 @@ from PySide6.QtCore import QByteArray, QFile, QIODevice, QJsonArray, QJsonDocume
 from PySide6.QtNetwork import QHttpHeaders
 
 from qhttpserver_py._content import status as statuscode
+from qhttpserver_py._content.cookies import set_cookie
 from qhttpserver_py._content.json import dumps
 from qhttpserver_py._content.mime import EMPTY, JSON, for_file, sniff, text_type, type_fields
 from qhttpserver_py._content.status import CODES, Status, code_of
 from qhttpserver_py._protocol.engine import Header, Headers
 from qhttpserver_py._protocol.wire import check_header
+from qhttpserver_py._qt import log
+from qhttpserver_py._qt.former_names import missing_attribute
 from qhttpserver_py._qt.headers import pairs, qt_headers
 from qhttpserver_py._qt.snake_case import with_snake_case
 
@@ -95,6 +98,9 @@ class QHttpServerResponse:
             _misfit(arguments)
         self._status = 200 if status is None else code_of(status)
 
+    def __getattr__(self, name: str) -> NoReturn:
+        missing_attribute(self, name)
+
     @staticmethod
     def fromFile(fileName: str | os.PathLike[str], /) -> QHttpServerResponse:
         """Return a reply with the content of a file, and the type that its name, else its content, tells.
@@ -156,6 +162,28 @@ class QHttpServerResponse:
             raise TypeError(f"setHeaders() takes a QHttpHeaders, not {type(newHeaders).__name__}")
         self._headers = tuple(pairs(newHeaders))
 
+    def setCookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: int | None = None,
+        path: str = "/",
+        http_only: bool = True,
+        secure: bool = False,
+        same_site: str = "Lax",
+    ) -> None:
+        """Have the client keep a cookie (RFC 6265 4.1), besides those that were set before.
+
+        *max_age* is in seconds: None ends it with the browser, 0 deletes it. *same_site* is "Strict", "Lax" or "None".
+
+        Raises:
+            ValueError: the name is no token, or the value, the path or *same_site* cannot be sent.
+
+        Not in Qt.
+        """
+        self._headers = (*self._headers, set_cookie(name, value, max_age, path, http_only, secure, same_site))
+
     def swap(self, other: QHttpServerResponse, /) -> None:
         """Exchange contents with *other*; in an after-request handler this replaces the reply.
 
@@ -188,6 +216,12 @@ def _is_status(value: object) -> bool:
 def _mime_type(value: object) -> bytes:
     mime = (value.encode("latin-1") if isinstance(value, str) else _octets(value)).strip(b" \t")
     check_header(b"content-type", mime)
+    if mime and b"/" not in mime:
+        log.warning(
+            log.SERVER,
+            f"QHttpServerResponse(mimeType, data): {mime.decode('latin-1')[:80]!r} is no MIME type, it has no '/'; "
+            "the type comes first",
+        )
     return mime
 
 

@@ -15,6 +15,7 @@ from qhttpserver_py._qt.receiver import Receiver, without_owner
 from qhttpserver_py._qt.snake_case import with_snake_case
 from qhttpserver_py._routing.binding import (
     Binding,
+    Handler,
     Mismatch,
     Plan,
     UnbindableError,
@@ -23,6 +24,7 @@ from qhttpserver_py._routing.binding import (
     plan,
 )
 from qhttpserver_py._routing.converters import NO_VALUE, ConverterTable
+from qhttpserver_py._routing.hints import warnings_about, why_refused
 from qhttpserver_py._routing.matcher import PathMatcher, RefusedError, compile_path, quoted
 from qhttpserver_py._routing.pattern import placeholders
 from qhttpserver_py._routing.registration import check_served
@@ -107,7 +109,7 @@ class QHttpServerRouter:
     def addRule(self, rule: Rule, viewHandler: Callable[..., Any] | Sequence[Any] | None = None, /) -> Rule | None:
         """Append *rule*, compiling its path with the types of *viewHandler*'s leading parameters.
 
-        *viewHandler* is a callable, never called, or a sequence of types; None for a path without ``<arg>``.
+        *viewHandler* is a callable, never called, or a sequence of types; with None each ``<arg>`` is text.
         Returns *rule*, or None where it is refused: no valid method, a path that cannot be compiled,
         a receiver that is None or lives in another thread, a rule that some router has already. A warning in
         ``qt.httpserver.router.rule`` says why. Raises TypeError if *rule* is no QHttpServerRouterRule.
@@ -119,9 +121,7 @@ class QHttpServerRouter:
         try:
             if rule._installed:
                 raise RefusedError(f"the rule was added before, pattern: {quoted(rule._pattern)}")
-            types: Sequence[Any] = (
-                _plan(viewHandler, rule._pattern).values if callable(viewHandler) else viewHandler or ()
-            )
+            types = _types_of(viewHandler, rule._pattern)
             return self._install(rule, types, None)
         except RefusedError as refused:
             log.warning(log.RULE, str(refused))
@@ -160,12 +160,17 @@ class QHttpServerRouter:
         try:
             if context is None:
                 raise RefusedError(_null_context(pattern))
-            made = _plan(callback, pattern)
+            handler = inspect_handler(callback)
+            made = _plan(callback, handler, pattern)
             view = _View(Binding(callback, made, without_owner(callback, context)), self._answer)
-            return self._install(rule_type(pattern, methods, context, view), made.values, view)
+            rule = self._install(rule_type(pattern, methods, context, view), made.values, view)
         except RefusedError as refused:
             log.warning(log.RULE, str(refused))
+            log.warning(log.RULE, why_refused(callback, pattern, str(refused)))
             return None
+        for text in warnings_about(callback, handler, made, pattern):
+            log.warning(log.RULE, text)
+        return rule
 
     def _allow(self) -> bytes:
         """Return the value of an Allow field about the whole server (RFC 9110 10.2.1)."""
@@ -335,9 +340,16 @@ def _keep(_held: object) -> None:
     """Do nothing; whoever holds the call holds *_held*."""
 
 
-def _plan(callback: Callable[..., Any], pattern: str) -> Plan:
+def _types_of(view: Callable[..., Any] | Sequence[Any] | None, pattern: str) -> Sequence[Any]:
+    """Return what the placeholders of *pattern* stand for."""
+    if view is None:  # C++ has the types from a template parameter
+        return [None] * placeholders(pattern)
+    return _plan(view, inspect_handler(view), pattern).values if callable(view) else view
+
+
+def _plan(callback: Callable[..., Any], handler: Handler, pattern: str) -> Plan:
     try:
-        return plan(inspect_handler(callback), placeholders(pattern))
+        return plan(handler, placeholders(pattern))
     except UnbindableError as error:
         raise RefusedError(f"{callable_name(callback)}: {error}, pattern: {quoted(pattern)}") from None
 

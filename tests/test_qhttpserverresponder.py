@@ -105,8 +105,8 @@ def test_write_forms(act: Act, status: int, expected: list[Any], body: bytes) ->
 @pytest.mark.parametrize(
     "bad",
     [
-        lambda r: r.write(Code.Continue),
-        lambda r: r.sendResponse(QHttpServerResponse(Code.Continue)),
+        lambda r: r.write(Code.SwitchingProtocols),
+        lambda r: r.sendResponse(QHttpServerResponse(Code.SwitchingProtocols)),
         lambda r: r.sendResponse("text"),
         lambda r: r.writeBeginChunked(b"a/b", 100),
         lambda r: r.writeBeginChunked(b"a\r\nb"),
@@ -188,7 +188,7 @@ def test_write_refuses_what_fits_no_form(args: tuple[Any, ...]) -> None:
     assert (reply.status, len(errors)) == (204, 1)
 
 
-@pytest.mark.parametrize("status", [100, 101, 199, 0, -1, 600, 99])
+@pytest.mark.parametrize("status", [101, 0, -1, 600, 99])
 def test_status_that_cannot_answer_is_refused(status: int) -> None:
     errors: list[str] = []
 

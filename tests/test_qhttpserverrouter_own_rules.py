@@ -199,7 +199,7 @@ def test_text_a_rule_handler_gets_is_not_converted(router):
 @pytest.mark.parametrize(
     ("rule", "types", "warning"),
     [
-        (lambda handler: QHttpServerRouterRule("/x/<arg>", handler), None, "not enough types"),
+        (lambda handler: QHttpServerRouterRule("/x/<arg>/<arg>", handler), [int], "not enough types"),
         (lambda handler: QHttpServerRouterRule("/x/<arg>", handler), [bool], "Can not find converter for type: bool"),
         (lambda handler: QHttpServerRouterRule("/x", handler), [int, int], "more than one type"),
         (lambda handler: QHttpServerRouterRule("/x", None, handler), None, "must not be null"),
@@ -212,6 +212,14 @@ def test_add_rule_refuses(router, logged, rule, types, warning):
     assert router.addRule(rule(recorder([])), types) is None
     (line,) = warnings_of(logged)
     assert warning in line
+
+
+def test_without_types_every_placeholder_is_text(router):
+    seen = []
+    assert router.addRule(QHttpServerRouterRule("/keyed/<arg>/x/<arg>", recorder(seen)))
+    assert ask(router, "/keyed/a b/x/1") is True
+    assert ask(router, "/keyed/a/y/x/1") is False
+    assert len(seen) == 1
 
 
 def test_add_rule_refuses_in_silence_a_rule_without_methods(router, logged):

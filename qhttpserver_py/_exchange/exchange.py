@@ -61,9 +61,17 @@ class Exchange:
         """Answer with a whole reply; ValueError, and nothing is answered, where it must not be sent."""
         self._open("send", status, lambda: self._send(status, headers, body))
 
+    def interim(self, status: int, headers: Headers) -> None:
+        """Send an interim response (RFC 9110 15.2); the reply is still to come."""
+        if self.state is CANCELED:
+            return
+        if self.state is not WAITING:
+            raise RuntimeError("an interim response goes before the reply, which was sent or begun already")
+        self._run(lambda: self._interim(status, headers))
+
     def begin(self, status: int, headers: Headers, length: int | None = None) -> None:
         """Begin a streamed reply; ValueError, and none is begun, where its head must not be sent."""
-        self._open("begin", status, lambda: self._begin(status, headers, length))
+        self._open("begin", status, lambda: self.begin_source(status, headers, length))
 
     def chunk(self, data: bytes) -> None:
         """Send a piece of a streamed reply."""
@@ -265,7 +273,14 @@ class Exchange:
             connection.engine.send_response(self.stream_id, status, headers, body)
             self._complete(status, len(body))
 
-    def _begin(self, status: int, headers: Headers, length: int | None) -> None:
+    def _interim(self, status: int, headers: Headers) -> None:
+        connection = self.connection
+        if connection is not None:
+            connection.engine.send_interim(self.stream_id, status, headers)
+            connection.flush()
+
+    def begin_source(self, status: int, headers: Headers, length: int | None) -> None:
+        """Send the head of a reply in pieces: the pump has the first, or the handler writes them."""
         connection = self.connection
         if connection is None:
             return
@@ -350,10 +365,6 @@ class Exchange:
         self._pump = Pump(self, status, headers, source, typed)
         connection.watch_drain()
         self._pump.start()
-
-    def begin_source(self, status: int, headers: Headers, length: int | None) -> None:
-        """The pump has the first piece: send the head."""
-        self._begin(status, headers, length)
 
     def put(self, data: bytes) -> None:
         """The pump has a piece; ``flush()`` follows."""

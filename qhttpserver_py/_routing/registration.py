@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,9 @@ def route_arguments(server: QObject, pattern: object, args: tuple[Any, ...]) -> 
     if rest and (rest[0] is None or isinstance(rest[0], QObject)) and (len(rest) == 2 or not callable(rest[0])):
         context = rest.pop(0)
     callback = rest.pop(0) if rest else None
+    if inspect.iscoroutine(callback):
+        callback.close()
+        raise TypeError(f"route(): {callback.__qualname__} was called; give the function itself, without parentheses")
     if rest or (callback is not None and not callable(callback)) or None in args[-1:]:
         given = ", ".join(type(value).__name__ for value in args)
         raise TypeError(f"route(pathPattern[, method][, context], callback) does not take (str, {given})")

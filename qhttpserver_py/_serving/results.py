@@ -114,6 +114,11 @@ def header_fields(headers: object) -> list[Header]:
         return []
     if isinstance(headers, QHttpHeaders):
         return pairs(headers)
+    if isinstance(headers, (str, bytes)):
+        raise TypeError(
+            f"(result, status, headers): headers are a mapping, pairs or QHttpHeaders, not {headers!r}; "
+            "a content type is {'content-type': 'text/html'}"
+        )
     items = headers.items() if isinstance(headers, Mapping) else headers
     if not isinstance(items, Iterable):
         raise TypeError(f"headers are a QHttpHeaders, a mapping or pairs, not {type(headers).__name__}")
