@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from PySide6.QtCore import QIODevice
 
 from qhttpserver_py._content.saving import Saving
+from qhttpserver_py._loop.peers import PeerError
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,7 +22,7 @@ HIGH_WATER = 262144
 """With more bytes than this not taken by the consumer, the peer is held back."""
 
 
-class BodyAborted(ConnectionError):  # noqa: N818 - named for what happened
+class BodyAborted(PeerError):  # noqa: N818 - named for what happened
     """The body will not be completed: the peer left or broke a rule or a limit, or was answered before."""
 
 

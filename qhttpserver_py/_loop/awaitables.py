@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from qhttpserver_py._loop.peers import is_peers_fault
 from qhttpserver_py._qt.first_use import first_use
 from qhttpserver_py.qfuturehttpserverresponse import QFutureHttpServerResponse
 
@@ -74,6 +75,13 @@ class _Wait:
         """Hand the outcome on, once."""
         done, self.done = self.done, None
         if done is None:
+            # The peer left, and the task was cancelled; asyncio is not to wonder who asks for its exception.
+            # wait_for() hands on what its own task ended with, where that was first.
+            if isinstance(future, concurrent.futures.Future) or future.cancelled():
+                return
+            error = future.exception()
+            if isinstance(error, Exception) and not is_peers_fault(error):
+                sys.excepthook(type(error), error, error.__traceback__)
             return
         try:
             value = future.result()

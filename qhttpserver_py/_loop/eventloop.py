@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 from PySide6.QtCore import QAbstractEventDispatcher, QCoreApplication, QObject, Qt, QThread
 
+from qhttpserver_py._loop.peers import is_peers_fault
 from qhttpserver_py._loop.qteventloop import QtEventLoop
 
 T = TypeVar("T")
@@ -33,7 +34,8 @@ class StartedTask(asyncio.Task[T]):
         if self._watched or self.cancelled():
             return
         error = self.exception()
-        if isinstance(error, Exception):  # asyncio itself lets SystemExit and KeyboardInterrupt out
+        # asyncio itself lets SystemExit and KeyboardInterrupt out.
+        if isinstance(error, Exception) and not is_peers_fault(error):
             sys.excepthook(type(error), error, error.__traceback__)
 
 

@@ -25,6 +25,7 @@ from typing import Any, Literal, TypeVarTuple
 from PySide6.QtCore import QAbstractEventDispatcher, QCoreApplication, QEvent, QObject, QSocketNotifier, Qt, QTimer
 from shiboken6 import isValid
 
+from qhttpserver_py._loop.peers import is_peers_fault
 from qhttpserver_py._qt import log
 
 Ts = TypeVarTuple("Ts")
@@ -309,6 +310,8 @@ class QtEventLoop(_AsyncioLoop):
 def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Report an exception nobody awaits through sys.excepthook; log what is not an exception."""
     error = context.get("exception")
+    if isinstance(error, BaseException) and is_peers_fault(error):
+        return
     if isinstance(error, BaseException):
         sys.excepthook(type(error), error, error.__traceback__)
     else:

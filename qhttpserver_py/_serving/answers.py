@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qhttpserver_py._exchange.pump import with_source_fields
 from qhttpserver_py._exchange.streams import DeviceNotReadable, Source, make_source
+from qhttpserver_py._loop.peers import is_peers_fault
 from qhttpserver_py._qt import log
 from qhttpserver_py._serving.failures import failure_reply
 from qhttpserver_py._serving.results import Shape, empty_response, immediate
@@ -190,7 +191,7 @@ def follow(core: ServerCore, exchange: Exchange, result: object, done: Any) -> b
             elif isinstance(error, CANCELLED):
                 log.warning(log.SERVER, f"{exchange.label}: its future was cancelled; answering 500")
                 exchange.fail()
-            elif isinstance(error, Exception) and not _is_known(error):
+            elif isinstance(error, Exception) and not is_peers_fault(error):
                 exchange.fail_with(error)
             else:
                 exchange.fail()
@@ -208,15 +209,6 @@ def follow(core: ServerCore, exchange: Exchange, result: object, done: Any) -> b
         return False
     exchange.when_canceled(cancel)
     return True
-
-
-def _is_known(error: Exception) -> bool:
-    """Whether *error* says that the request's body broke off: a fault of the peer's, or reported already."""
-    if not isinstance(error, ConnectionError):
-        return False
-    from qhttpserver_py._content.body import BodyAborted
-
-    return isinstance(error, BodyAborted)
 
 
 def _send(exchange: Exchange, response: QHttpServerResponse) -> None:

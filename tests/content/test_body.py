@@ -662,3 +662,84 @@ def test_nothing_is_left(wire, server):
             upload.send(b"more", last=True)
             assert upload.reply().body == b"done"
     assert spin(lambda: (gc.collect(), len(gone) == 6)[1])
+
+
+# ---- a peer that left is nobody's error
+
+
+async def in_time(stream):
+    await asyncio.wait_for(stream.read(), 60)
+
+
+async def under_a_timeout(stream):
+    async with asyncio.timeout(60):
+        await stream.read()
+
+
+async def in_a_group(stream):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(stream.read())
+
+
+async def gathered(stream):
+    await asyncio.gather(stream.read(), asyncio.sleep(60))
+
+
+async def in_a_task_of_its_own(stream):
+    task = asyncio.get_running_loop().create_task(stream.read())
+    await asyncio.sleep(60)
+    await task
+
+
+async def without_regard_for_cancellation(stream):
+    try:
+        await stream.read()
+    except asyncio.CancelledError:
+        await stream.read()
+
+
+WAYS = [in_time, under_a_timeout, in_a_group, gathered, in_a_task_of_its_own, without_regard_for_cancellation]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=[way.__name__ for way in WAYS])
+@pytest.mark.parametrize("more", [True, False], ids=["more had come", "nothing had come"])
+def test_a_peer_that_leaves_is_reported_to_nobody(wire, server, way, more):
+    streams = []
+
+    async def handler(request: QHttpServerRequest):
+        streams.append(request.stream())
+        await way(streams[0])
+
+    server.route("/", Method.Post, handler, stream=True)
+    with reported() as errors:
+        upload = wire.upload("/", length=1000, first=b"some")
+        assert spin(lambda: streams and streams[0].bytesReceived() == 4)
+        if more:
+            upload.send(b"more")
+        upload.leave()
+        assert spin(streams[0].isAborted)
+        nested(50)
+        streams.clear()
+        gc.collect()
+        settle()
+    assert errors == []
+
+
+def test_the_fault_of_a_handler_whose_peer_left_is_reported(wire, server):
+    begun = []
+
+    async def handler(request: QHttpServerRequest):
+        begun.append(request.stream())
+        try:
+            await begun[0].read()
+        finally:
+            raise ZeroDivisionError("mine")
+
+    server.route("/", Method.Post, handler, stream=True)
+    with reported() as errors:
+        upload = wire.upload("/", length=1000, first=b"some")
+        assert spin(lambda: begun and begun[0].bytesReceived() == 4)
+        upload.leave()
+        assert spin(lambda: errors)
+        gc.collect()
+    assert [type(error) for error in errors] == [ZeroDivisionError]
