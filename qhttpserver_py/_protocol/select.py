@@ -19,6 +19,10 @@ def choose(first: bytes) -> Kind | None:
     return None if PREFACE.startswith(first) else "http1"
 
 
-def from_alpn(protocol: bytes) -> Kind:
-    """Return the protocol that TLS negotiated (RFC 7301); without ALPN it is HTTP/1."""
-    return "http2" if protocol == b"h2" else "http1"
+def from_alpn(protocol: bytes) -> Kind | None:
+    """Return the protocol that TLS negotiated (RFC 7301); None where the first bytes decide.
+
+    Clients that know the server speaks HTTP/2 begin with it though ``http/1.1`` was negotiated: a client
+    library that names both in an order of its own cannot name one alone.
+    """
+    return "http2" if protocol == b"h2" else None

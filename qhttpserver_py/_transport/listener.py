@@ -150,7 +150,7 @@ class Listener:
         if status:
             connection.refuse(core.make_engine(kind or "http1"), Refusal(1, status, detail))
         else:
-            connection.start(core.make_engine(kind) if kind is not None else None)
+            connection.start(core.make_engine(kind, peer.scheme) if kind is not None else None)
             if log.HTTP1.isDebugEnabled():
                 core.traces = True
                 log.debug(log.HTTP1, f"Connection from: {peer.remote_address.toString()}:{peer.remote_port}")

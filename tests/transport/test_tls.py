@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
@@ -120,3 +121,28 @@ def test_a_qt_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qhttpserver_py.tls.QSslSocket.supportsSsl", lambda: False)
     with pytest.raises(RuntimeError, match="no TLS backend"):
         server_configuration(CERTIFICATE, KEY)
+
+
+@pytest.mark.parametrize(
+    ("http1", "http2", "spoken"),
+    [(True, False, "HTTP/1.1"), (True, True, "HTTP/1.1"), (False, True, "HTTP/2")],
+    ids=["by default", "both", "HTTP/2 alone"],
+)
+def test_httpx_names_http_1_first_and_gets_http_2_if_it_begins_with_it(
+    authority: Any, http1: bool, http2: bool, spoken: str
+) -> None:
+    listener = QSslServer()
+    listener.setSslConfiguration(authority.server_configuration(h2=True))
+    assert listener.listen(QHostAddress(QHostAddress.SpecialAddress.LocalHost), 0)
+    server = QHttpServer()
+    server.route("/", lambda request: request.url().scheme())
+    assert server.bind(listener)
+    context = ssl.create_default_context(cadata=authority.ca_pem.decode())
+
+    def ask() -> tuple[str, str]:
+        with httpx.Client(http1=http1, http2=http2, verify=context, trust_env=False) as client:
+            reply = client.get(f"https://localhost:{listener.serverPort()}/")
+            return reply.http_version, reply.text
+
+    assert call_in_worker(ask, Waiters(), 10_000) == (spoken, "https")
+    server.close()
