@@ -216,7 +216,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         self._check_thread("setHttp2Configuration")
         self._http2_configuration = QHttp2Configuration(configuration)
 
-    def _make_http2(self) -> Engine:
+    def _make_http2(self, scheme: bytes) -> Engine:
         # Loaded by the first HTTP/2 connection.
         from qhttpserver_py._protocol.http2.engine import Http2Engine
         from qhttpserver_py._protocol.http2.settings import Http2Settings
@@ -229,6 +229,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
             stream_window=given.streamReceiveWindowSize(),
             max_concurrent_streams=streams() if streams is not None else 100,
             huffman=given.huffmanCompressionEnabled(),
+            scheme=scheme,
         )
         return Http2Engine(self._core.limits, settings)
 

@@ -37,6 +37,15 @@ Header = tuple[bytes, bytes]
 Headers = Sequence[Header]
 
 
+class Pool:
+    """Bytes of request bodies that the connections of a server hold together."""
+
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held = 0
+
+
 class Limits:
     """What a peer may do, shared by a server and all its engines and changed in place.
 
@@ -52,6 +61,7 @@ class Limits:
         "keep_alive",
         "memo",
         "persistent_tail",
+        "pool",
         "url_size",
     )
 
@@ -60,6 +70,7 @@ class Limits:
         self.memo: dict[bytes, tuple[Message, int]] = {}
         # Those that announce a body: a message to copy, its reply bits and the body's length.
         self.heads: dict[bytes, tuple[Message, int, int]] = {}
+        self.pool = Pool()
         self.url_size = 65536
         self.header_size = 65536
         self.field_size = 49152
@@ -182,6 +193,38 @@ class BodyLimit(Protocol):
     def __call__(self, message: Message, /) -> int: ...
 
 
+class Waits(Protocol):
+    """What waits for the peer, for whoever sets deadlines and bounds."""
+
+    def uploads(self) -> list[tuple[Message, int]]:
+        """Return the requests whose bodies the peer could send on, each with the bytes that came so far (HTTP/2)."""
+        ...
+
+    def starved(self) -> list[tuple[int, int]]:
+        """Return the streams whose replies wait for the peer's windows, each with the bytes that left so far (HTTP/2).
+
+        Stream 0 stands for all that wait for the connection's window.
+        """
+        ...
+
+    def behind(self, stream_id: int) -> list[int]:
+        """Return the streams that an entry of ``starved`` stands for."""
+        ...
+
+    def queued(self) -> int:
+        """Return about how many bytes of whole replies are queued, beside the largest, and were not handed out yet.
+
+        Beside it: a small reply overtakes one large one. Replies that are read from their source as fast
+        as the peer takes them are not counted.
+        """
+        ...
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the peer waits for credit that other connections may set free; ``data_to_send`` gives it."""
+        ...
+
+
 class Engine(Protocol):
     """What the connection needs of HTTP/1 or HTTP/2."""
 
@@ -195,6 +238,11 @@ class Engine(Protocol):
     """0: between messages. 1: a head is incomplete. 2: a body is incomplete."""
     body_limit: BodyLimit
     """Asked once per message with a body."""
+
+    @property
+    def waits(self) -> Waits:
+        """What waits for the peer."""
+        ...
 
     def receive_data(self, data: bytes) -> list[Event]:
         """Take bytes from the peer; return what they complete.
@@ -254,12 +302,13 @@ class Engine(Protocol):
         """Return the requests whose bodies are still awaited."""
         ...
 
-    def starved(self) -> list[int]:
-        """Return the streams of replies that wait for nothing but the peer's flow control."""
-        ...
-
     def backlog(self, stream_id: int) -> int:
         """Bytes of this reply held back by flow control."""
+        ...
+
+    @property
+    def requests(self) -> int:
+        """A number that changes with each request; -1 while one is not answered, or not complete (HTTP/2)."""
         ...
 
     @property
@@ -277,4 +326,12 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """No new requests: announce it (GOAWAY) and close when replies in flight are done."""
+        ...
+
+    def terminate(self) -> bool:
+        """Give up the replies in flight; return whether the peer can be told (GOAWAY) before the connection closes."""
+        ...
+
+    def lost(self) -> None:
+        """The connection is gone: give back what was held on the server's account."""
         ...

@@ -16,6 +16,7 @@ from shiboken6 import isValid
 from qhttpserver_py._protocol.engine import Refusal
 from qhttpserver_py._transport import sockets
 from qhttpserver_py._transport.lingering import Drain
+from qhttpserver_py._transport.progress import StreamDeadlines
 
 if TYPE_CHECKING:
     from PySide6.QtNetwork import QLocalSocket, QTcpSocket
@@ -45,6 +46,7 @@ class Closing:
     __slots__ = (
         "__weakref__",
         "_busy",
+        "_deadlines",
         "_depth",
         "_dispatching",
         "_exchanges",
@@ -57,6 +59,7 @@ class Closing:
         "_taken",
         "_taken_at",
         "_taken_before",
+        "_windowed",
         "active_at",
         "closing",
         "closing_at",
@@ -82,6 +85,8 @@ class Closing:
         self._queue: deque[Any] = deque()  # events that wait for their turn
         self._exchanges: dict[int, Exchange] = {}
         self._busy = False  # HTTP/1: a message was dispatched and its reply is not complete
+        self._deadlines: StreamDeadlines | None = None  # HTTP/2
+        self._windowed = False  # HTTP/2: no more requests are served until the peer opens its windows
         self._dispatching = 0  # stream whose handler is on the stack
         self._depth = 0  # slots of the socket that are on the stack
         self._grave: Any = None  # the socket, dead, while such a slot runs
@@ -111,6 +116,8 @@ class Closing:
         if self._queue or self._exchanges:
             self._cancel_all()
         socket = self.socket
+        if socket is None:  # whoever heard of the end deleted the server
+            return
         self.closing_at = monotonic() + GRACE
         if not self.engine.linger:
             sockets.disconnect(socket)
@@ -186,7 +193,16 @@ class Closing:
         if self.closing:
             self.closing_at = min(self.closing_at, monotonic() + LAST_BYTES)
         elif not self._dispatching:
+            self._cut()
+
+    def _cut(self) -> None:
+        """Give up the replies in flight; over HTTP/2 the peer is told what was processed (RFC 9113 6.8)."""
+        if self.socket is None or self._first is not None or not self.engine.terminate():
             self.abort()
+            return
+        self.flush()
+        if self.socket is not None and self.closing:
+            self.closing_at = min(self.closing_at, monotonic() + LAST_BYTES)
 
     def abort(self) -> None:
         """Close at once; the peer sees that the reply was cut."""
@@ -280,8 +296,14 @@ class Closing:
             self._sweep_undecided(now, timeout)
         elif self.head_since and now - self.head_since >= timeout and not self._busy:
             self._late("the request's head did not arrive in time")
+        elif self.engine.interleaves:
+            self._sweep_streams(now, timeout)
         elif now - self.active_at >= timeout and not self._taken_at:  # with bytes to take it is not idle
             self._sweep_idle()
+
+    def _sweep_streams(self, now: float, timeout: float) -> None:
+        """See ``Incoming``."""
+        raise NotImplementedError
 
     def catch_up(self) -> None:
         """See ``Connection``."""
@@ -295,6 +317,8 @@ class Closing:
             self.head_since += seconds
         if self._taken_at:
             self._taken_at += seconds
+        if self._deadlines is not None:
+            self._deadlines.excuse(seconds)
 
     def _overdue(self, now: float) -> bool:
         """Whether a closing connection has been waited for long enough; a slow download goes on."""
@@ -325,7 +349,11 @@ class Closing:
             bodies = [exchange.body for exchange in self._exchanges.values() if exchange.body is not None]
             if all(body.is_hungry() for body in bodies):  # else the peer waits for us
                 self._stalled("the request's body stalled")
-        elif not self._exchanges and not self._busy and not self._queue:
+        else:
+            self._end_idle()
+
+    def _end_idle(self) -> None:
+        if not self._exchanges and not self._busy and not self._queue:
             self.engine.close()
             self.flush()
             if self.socket is not None and not self.closing:

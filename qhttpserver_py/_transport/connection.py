@@ -132,7 +132,7 @@ class Connection(Sending):
             self.head_since = self.head_since or now
         else:
             self.head_since = 0.0
-        if len(events) == 1 and not self._queue and not self._busy:
+        if len(events) == 1 and not (self._queue or self._busy or self._windowed):
             event = events[0]
             if type(event) is Message and event.complete and not event.streaming:
                 turns = self.core.turns = self.core.turns + 1
@@ -149,6 +149,8 @@ class Connection(Sending):
 
     def _end_turn(self, began: float) -> float:
         self.flush()
+        if self._windowed:
+            self._look_at_windows()
         elapsed = monotonic() - began
         if elapsed < _LOOP_NOTICED or self.socket is None:
             return elapsed
@@ -166,7 +168,8 @@ class Connection(Sending):
             self.head_since = self.head_since or self.active_at
             return b""
         self._first = None
-        self.engine = self.core.make_engine(kind)
+        # Who connects to a local socket is a proxy, more often than not: its clients' scheme is its own affair.
+        self.engine = self.core.make_engine(kind, self.peer.scheme if self.host is not None else "")
         if self.engine.interleaves:
             sockets.interleave(self.socket)
         return first
@@ -178,7 +181,9 @@ class Connection(Sending):
         queue = self._queue
         others = False
         for _ in range(TURN):
-            if not queue or self._busy or self._held & HELD_BY_PEER or self.socket is None or self.closing:
+            if not queue or self._busy or self._windowed or self._held & HELD_BY_PEER:
+                break
+            if self.socket is None or self.closing:
                 break
             event = queue.popleft()
             if not self._turn_posted and (others or queue):
@@ -189,14 +194,13 @@ class Connection(Sending):
                 self._dispatch_timed(event)
             elif isinstance(event, Head):
                 self._take_head(event.message)
-            elif isinstance(event, Refusal):
-                self.refuse_now(event)
             else:
-                self._cancel(event.stream_id)
+                self.refuse_now(event)
         else:
             if queue:  # not for want of permission, but of time: others first
                 self.core.post(self._resume)
-        self._hold(HELD_BY_QUEUE, bool(queue))
+        # What opens windows has to be read: then the number of streams bounds the queue.
+        self._hold(HELD_BY_QUEUE, bool(queue) and not self._windowed)
 
     def take_turn(self) -> None:
         """Write replies that are complete, and go on, though a handler of this connection spins an event loop."""
@@ -323,6 +327,8 @@ class Connection(Sending):
         if self._held & HELD_BY_BODY:  # nobody will take the rest of the body
             self._hold(HELD_BY_BODY, False)
         if self._dispatching != stream_id:
+            if self._unchecked > WRITE_HIGH:
+                self._check_backlog()
             self._advance()
             self.flush()
 

@@ -78,13 +78,13 @@ class ServerCore:
         """Return the server, or None once it is gone."""
         return self._server() if self._timer is not None else None
 
-    def make_engine(self, kind: Kind) -> Engine:
-        """Return a new engine for *kind* of protocol."""
+    def make_engine(self, kind: Kind, scheme: str = "") -> Engine:
+        """Return a new engine for *kind* of protocol; *scheme* is the connection's, empty where it tells nothing."""
         engine: Engine
         if kind == "http1" or (server := self.server()) is None:
             engine = Http1Engine(self.limits)
         else:
-            engine = server._make_http2()
+            engine = server._make_http2(scheme.encode())
         engine.body_limit = self.body_limit
         return engine
 
@@ -115,6 +115,9 @@ class ServerCore:
             return
         self.connections.discard(connection)
         self._banned.discard(connection)
+        engine: Engine | None = getattr(connection, "engine", None)  # there is none before the first octets
+        if engine is not None:
+            engine.lost()
         if connection.counted:
             self.admission.leave(connection.host)
         else:

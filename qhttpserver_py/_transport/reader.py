@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
 from qhttpserver_py._exchange.exchange import Exchange
 from qhttpserver_py._protocol.engine import Event, Message, Refusal, Reset
-from qhttpserver_py._transport.closer import Closing
+from qhttpserver_py._transport.closer import PROGRESS, Closing
+from qhttpserver_py._transport.progress import StreamDeadlines
+
+_STALLED = "the request's body stalled"
 
 
 class Head:
@@ -28,6 +29,7 @@ class Incoming(Closing):
         """Queue *events*; hand those to their consumers that belong to a body being taken as it arrives."""
         queue = self._queue
         due: list[tuple[Exchange, Refusal | None]] = []
+        gone: list[int] = []
         for event in events:
             if isinstance(event, Message):
                 if event.streaming:
@@ -41,7 +43,9 @@ class Incoming(Closing):
                 continue
             if isinstance(event, Reset):
                 self._drop_queued(event.stream_id)
-            elif (taker := self._taker(event.stream_id)) is not None:
+                gone.append(event.stream_id)
+                continue
+            if (taker := self._taker(event.stream_id)) is not None:
                 due.append((taker, event))
                 continue
             queue.append(event)
@@ -51,6 +55,8 @@ class Incoming(Closing):
                 exchange.feed()
             else:
                 self.refuse_now(refusal)
+        for stream_id in gone:  # whatever the others wait for
+            self._cancel(stream_id)
 
     def _taker(self, stream_id: int) -> Exchange | None:
         """Return the exchange whose body is arriving; its reply may wait for the body, so a refusal must not."""
@@ -67,27 +73,41 @@ class Incoming(Closing):
             queue.clear()
             queue.extend(kept)
 
-    def _sweep_idle(self) -> None:
-        """Over HTTP/2 a peer takes no bytes by not opening its windows: what it does not want is reset."""
-        starved = self.engine.starved()
-        if starved and monotonic() - self.active_at < 1.0:  # whatever the timeout: a round trip may take so long
-            return
-        for stream_id in starved:
+    def _sweep_streams(self, now: float, timeout: float) -> None:
+        """Over HTTP/2 each stream has its own deadlines, and others on the connection go on."""
+        patience = max(timeout, 1.0)  # whatever the timeout: a round trip may take so long
+        deadlines, waits = self._deadlines, self.engine.waits
+        if deadlines is None:
+            deadlines = self._deadlines = StreamDeadlines()
+        uploads = {message.stream_id: (message, size) for message, size in waits.uploads() if self._awaits(message)}
+        counts = [(stream_id, size) for stream_id, (_, size) in uploads.items()]
+        late = deadlines.uploads.overdue(counts, 1, now, timeout)
+        starved = waits.starved()
+        least = PROGRESS * patience
+        keys = deadlines.replies.overdue(starved, least / max(1, len(starved)), now, patience)
+        for stream_id in [stream_id for key in keys for stream_id in waits.behind(key)]:
             self.core.log_timeout(self, "takes no bytes of its reply")
             self.engine.abort(stream_id)
             self._cancel(stream_id)
-        if starved:
+        for stream_id in late:
+            message = uploads[stream_id][0]
+            if not message.complete and self.socket is not None:  # a consumer that hears of its end may run a loop
+                self.core.log_timeout(self, _STALLED)
+                self.refuse_now(Refusal(stream_id, 408, _STALLED, message))
+        if keys or late or waits.withheld:
             self.flush()
-        if self.socket is not None and not self.closing:
-            super()._sweep_idle()
-
-    def _stalled(self, detail: str) -> None:
-        """Over HTTP/2 each request that stalls gets its 408, and others on the connection go on."""
-        if not self.engine.interleaves:
-            super()._stalled(detail)
+        if self._windowed:
+            self._look_at_windows()
+        if self.socket is None or self.closing or self._taken_at:
             return
-        for message in self.engine.unfinished():
-            if not message.complete:  # a consumer that hears of its end may run an event loop
-                self.core.log_timeout(self, detail)
-                self.refuse_now(Refusal(message.stream_id, 408, detail, message))
-        self.flush()
+        if deadlines.is_idle(self.engine.requests, self.active_at, now, timeout):
+            self._end_idle()
+
+    def _look_at_windows(self) -> None:
+        """See ``Sending``."""
+        raise NotImplementedError
+
+    def _awaits(self, message: Message) -> bool:
+        """Whether we wait for more of this body, and not its peer for us."""
+        exchange = self._exchanges.get(message.stream_id)
+        return exchange is None or exchange.body is None or exchange.body.is_hungry()

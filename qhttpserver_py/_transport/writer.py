@@ -44,7 +44,15 @@ _MAX_PIECES = 64  # for one call; the system's limit is 1024, and many small one
 class Sending(Incoming):
     """The part of a connection between the engine and the socket."""
 
-    __slots__ = ("_behind", "_choked", "_descriptor", "_file", "_unchecked", "_watches_drain", "_watches_end")
+    __slots__ = (
+        "_behind",
+        "_choked",
+        "_descriptor",
+        "_file",
+        "_unchecked",
+        "_watches_drain",
+        "_watches_end",
+    )
 
     _qt_wrote: ClassVar[bool] = False
     """Qt's first write made SIGPIPE harmless to the process."""
@@ -249,6 +257,8 @@ class Sending(Incoming):
             return
         if self._choked:
             self.flush()
+        if self._windowed:
+            self._look_at_windows()
         for exchange in tuple(self._exchanges.values()):
             exchange.drained()
         if self._held & HELD_BY_PEER and self.socket is not None:
@@ -259,13 +269,36 @@ class Sending(Incoming):
             self._hold(HELD_BY_PEER, False)
             self._resume()
 
+    def _unread(self) -> int:
+        """Bytes of replies that the socket and the engine hold for the peer, but for the largest in the engine."""
+        return int(sockets.bytes_to_write(self.socket)) + self.engine.waits.queued()
+
+    def _look_at_windows(self) -> None:
+        """Serve on where the peer has taken what waited for its windows, or has given it up."""
+        if self.socket is not None and self._unread() < WRITE_HIGH // 2:
+            self._windowed = False
+            self.core.post(self._resume)
+
     def _check_backlog(self) -> None:
         """Hold back further requests of a peer that does not read its replies."""
+        if self.engine.interleaves:
+            self._check_windows()
+            return
         self.flush()
         self._unchecked = 0
         if self.socket is not None and sockets.bytes_to_write(self.socket) >= WRITE_HIGH:
             self.watch_drain()
             self._hold(HELD_BY_PEER, True)
+
+    def _check_windows(self) -> None:
+        if self.socket is None:
+            return
+        self._unchecked = min(self._unread(), WRITE_HIGH)
+        self._windowed = self._unchecked == WRITE_HIGH  # now: over TLS, a write makes Qt read on
+        self.flush()
+        if self._windowed:
+            self.watch_drain()
+            self._look_at_windows()
 
     def _hold(self, reason: int, on: bool) -> None:
         """See ``Connection``."""

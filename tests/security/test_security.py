@@ -550,6 +550,9 @@ def test_protections_act_in_one_order_before_the_applications(server: QHttpServe
     assert not seen
 
 
+IN_THE_CLEAR = [GET[0], (b":scheme", b"http"), GET[2]]
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
@@ -568,7 +571,7 @@ def test_authority_and_host_over_http2(
 ) -> None:
     security.allow_hosts(server)
     client = RawClient(bound(server))
-    client.send(PREFACE + settings() + headers(1, [*GET[:3], *fields]))
+    client.send(PREFACE + settings() + headers(1, [*IN_THE_CLEAR, *fields]))
     kinds = (HEADERS, RST_STREAM)
     assert spin(lambda: any(one.kind in kinds for one in parse(client.received)))
     reply = next(one for one in parse(client.received) if one.kind in kinds)
@@ -580,7 +583,12 @@ def test_over_http2(server: QHttpServer) -> None:
     security.allow_hosts(server)
     security.add_headers(server, {"x-added": "1"})
     client = RawClient(bound(server))
-    client.send(PREFACE + settings() + headers(1) + headers(3, [*GET[:3], (b":authority", b"localhost")]))
+    client.send(
+        PREFACE
+        + settings()
+        + headers(1, [*IN_THE_CLEAR, GET[3]])
+        + headers(3, [*IN_THE_CLEAR, (b":authority", b"localhost")])
+    )
     assert spin(lambda: len([one for one in parse(client.received) if one.kind == HEADERS]) == 2)
     decoder = Decoder()
     heads = [dict(decoder.decode(one.payload)) for one in parse(client.received) if one.kind == HEADERS]

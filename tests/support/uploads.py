@@ -83,6 +83,7 @@ class Http2Client:
         going = (h2.connection.ConnectionState.CLIENT_OPEN, h2.connection.ConnectionInputs.RECV_GOAWAY)
         machine._transitions = {**machine._transitions, going: (None, going[0])}
         self.streams = {}
+        self._pumps = False
         self.h2.initiate_connection()
         self.flush()
         raw.socket.readyRead.connect(self._pump)
@@ -96,9 +97,17 @@ class Http2Client:
         self.raw.send(self.h2.data_to_send())
 
     def _pump(self):
-        data, self.raw.received = self.raw.received, b""
-        if not data:
+        if self._pumps:  # over TLS, a write makes Qt read on
             return
+        self._pumps = True
+        try:
+            while self.raw.received:
+                self._take()
+        finally:
+            self._pumps = False
+
+    def _take(self):
+        data, self.raw.received = self.raw.received, b""
         for event in self.h2.receive_data(data):
             stream = self.streams.get(getattr(event, "stream_id", None))
             if stream is not None:
@@ -120,7 +129,8 @@ class Http2Upload:
         client.streams[self.stream_id] = self
         self.queue, self.last = memoryview(b""), False
         self.heads, self.body, self.ended, self.reset = [], b"", False, None
-        head = [(":method", method), (":scheme", "http"), (":authority", "x"), (":path", target), *fields]
+        scheme = "https" if isinstance(client.raw, TlsClient) else "http"
+        head = [(":method", method), (":scheme", scheme), (":authority", "x"), (":path", target), *fields]
         if length is not None:
             head.append(("content-length", str(length)))
         client.h2.send_headers(self.stream_id, [(n.lower(), v) for n, v in head])

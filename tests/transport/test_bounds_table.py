@@ -56,6 +56,19 @@ REACHED = {
     ),
     "chunk-size line; all extensions": "transport/test_bounds_table.test_framing_without_content",
     "blank lines before a request": "transport/test_bounds_table.test_framing_without_content",
+    "HTTP/2: answers that wait for the peer's windows, one connection": (
+        "transport/test_stream_deadlines.test_a_hundred_whole_answers_are_not_held"
+    ),
+    "HTTP/2: collected bodies, one connection": (
+        "transport/test_stream_deadlines.test_a_hundred_large_bodies_are_held_within_the_budget"
+    ),
+    "HTTP/2: collected bodies, all connections of a server": (
+        "transport/test_stream_deadlines.test_many_connections_hold_what_the_server_may"
+    ),
+    "HTTP/2: one stream without progress": (
+        "transport/test_stream_deadlines.test_a_stalled_upload_is_408_whatever_else_comes"
+    ),
+    "HTTP/2: requests beyond the streams at a time": "protocol/http2/test_abuse.test_floods_end_in_goaway",
     "HTTP/2: resets by the peer": "protocol/http2/test_abuse.test_floods_end_in_goaway",
     "HTTP/2: frames without use": "protocol/http2/test_abuse.test_floods_end_in_goaway",
     "HTTP/2: CONTINUATION frames": "protocol/http2/test_abuse.test_floods_end_in_goaway",

@@ -6,7 +6,7 @@ Strategy: the usual reply is one look-up and one formatting; everything unusual 
 
 from __future__ import annotations
 
-from qhttpserver_py._protocol.engine import Headers, Limits, Refusal
+from qhttpserver_py._protocol.engine import Headers, Limits, Refusal, Waits
 from qhttpserver_py._protocol.http1.head import ASKED, CLOSE, CONNECT, HEAD, HTTP10, INCOMPLETE
 from qhttpserver_py._protocol.http1.receiver import Http1Receiver
 from qhttpserver_py._protocol.http1.response import (
@@ -20,6 +20,7 @@ from qhttpserver_py._protocol.http1.response import (
     plain_prefix,
     refusal,
 )
+from qhttpserver_py._protocol.http1.waiting import NothingWaits
 from qhttpserver_py._protocol.wire import date_field
 
 _JOIN_BELOW = 16384  # shorter bodies are copied into their head's bytes object
@@ -35,6 +36,8 @@ class Http1Engine(Http1Receiver):
 
     interleaves = False
     can_send = False
+    requests = 0
+    waits: Waits = NothingWaits()
 
     def __init__(self, limits: Limits) -> None:
         super().__init__(limits)
@@ -163,10 +166,6 @@ class Http1Engine(Http1Receiver):
     def consumed(self, stream_id: int, size: int) -> None:
         """See ``Engine``. Over HTTP/1 the connection just reads no further."""
 
-    def starved(self) -> list[int]:
-        """See ``Engine``."""
-        return []
-
     def backlog(self, stream_id: int) -> int:  # noqa: ARG002
         """See ``Engine``. HTTP/1 has no flow control of its own."""
         return 0
@@ -190,3 +189,10 @@ class Http1Engine(Http1Receiver):
         self._owed[0] |= CLOSE
         if len(self._owed) > 1 or self._message is None:
             self._stop_reading()
+
+    def terminate(self) -> bool:
+        """See ``Engine``."""
+        return False
+
+    def lost(self) -> None:
+        """See ``Engine``."""

@@ -16,6 +16,10 @@ RESET_BURST = 200
 """Streams given up by the peer, or by us for its fault, beyond those answered in full."""
 RESET_RATE = 20
 """Such streams allowed per second besides."""
+REFUSAL_BURST = 2000
+"""Requests beyond the number of streams at a time: a client may send many before it has read our SETTINGS."""
+REFUSAL_RATE = 200
+"""Such requests allowed per second besides."""
 CHATTER_BURST = 2000
 """Frames without use (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA, unknown ones)."""
 CHATTER_RATE = 200
@@ -25,6 +29,8 @@ CHATTER_PER_REPLY = 32
 CHATTER_PER_BYTES = 512
 """Bytes of body, either way, that make up for one such frame."""
 SETTINGS_COST = 10
+STREAMS_PER_FRAME = 50
+"""Streams whose windows a change of INITIAL_WINDOW_SIZE moves at the cost of one more frame without use."""
 REFUSAL_COST = 10
 LINGER_STREAMS = 8
 """Streams that were answered while the peer was still sending, and whose rest is thrown away."""
@@ -49,15 +55,23 @@ class Budget:
 
     def spend(self, cost: int = 1) -> None:
         """Take *cost*; raise ENHANCE_YOUR_CALM where there is nothing left."""
+        if not self.take(cost):
+            raise self.fault()
+
+    def take(self, cost: int = 1) -> bool:
+        """Take *cost*; return whether there was as much."""
         left = self.left
         left = min(left, self._burst)
         self.left = left = left - cost
         if left < 0:
             self._refill()
+        return self.left >= 0
+
+    def fault(self) -> ConnectionFault:
+        """Return what a peer is told who has nothing left."""
+        return ConnectionFault(ErrorCodes.ENHANCE_YOUR_CALM, f"too many {self._what}")
 
     def _refill(self) -> None:
         now = self._clock()
         self.left += min(self._burst, int((now - self._since) * self._rate))
         self._since = now
-        if self.left < 0:
-            raise ConnectionFault(ErrorCodes.ENHANCE_YOUR_CALM, f"too many {self._what}")

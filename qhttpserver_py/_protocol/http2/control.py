@@ -15,6 +15,7 @@ from h2.settings import SettingCodes, Settings
 
 from qhttpserver_py._protocol.engine import BodyLimit, Event, Limits, Message, Refusal, Reset
 from qhttpserver_py._protocol.http2 import budget as h2_budget
+from qhttpserver_py._protocol.http2.bodies import Bodies
 from qhttpserver_py._protocol.http2.budget import Budget
 from qhttpserver_py._protocol.http2.closed_streams import History
 from qhttpserver_py._protocol.http2.frames import (
@@ -48,8 +49,10 @@ class Control:
         "_asked",
         "_batch",
         "_block",
+        "_bodies",
         "_chatter",
         "_closing",
+        "_deaf",
         "_events",
         "_farewell",
         "_fed",
@@ -62,7 +65,9 @@ class Control:
         "_max_streams",
         "_outbox",
         "_peer_takes",
+        "_processed",
         "_reader",
+        "_refusals",
         "_resets",
         "_special",
         "_stream_floor",
@@ -108,12 +113,16 @@ class Control:
         self._special = True  # the next frame must be of a certain type
         self._greeted = False  # the client's first SETTINGS came
         self._closing = False
-        self._farewell = False  # a GOAWAY is due when the last reply is out
+        self._deaf = False  # what the peer sends is not looked at any more
+        self._farewell: ErrorCodes | None = None  # of the GOAWAY that is due when the last reply is out
+        self._processed = 0  # the highest stream whose request was not refused
         self._peer_takes = -1  # the largest header list, as its settings count it, or -1
         self._window = DEFAULT_WINDOW  # bytes the peer may send on all streams together
         self._window_goal = DEFAULT_WINDOW
         self._stream_window = DEFAULT_WINDOW
         self._stream_floor = 0  # below this, a stream's window was overrun
+        self._bodies = Bodies(limits.pool)
+        self._refusals = Budget("refused streams", h2_budget.REFUSAL_BURST, h2_budget.REFUSAL_RATE, clock)
         self._resets = Budget("abandoned streams", h2_budget.RESET_BURST, h2_budget.RESET_RATE, clock)
         self._chatter = Budget("idle frames", h2_budget.CHATTER_BURST, h2_budget.CHATTER_RATE, clock)
 
@@ -166,6 +175,8 @@ class Control:
             return None
         if stream.upload is not None:
             self._end_upload(stream)
+        if stream.kept:
+            self._bodies.release(stream)
         self._outbox.forget(stream)
         if self._closing and not self._streams:
             self._end()
@@ -173,9 +184,9 @@ class Control:
 
     def _end(self) -> None:
         """The last reply of a connection that takes no more requests is out."""
-        if self._farewell:
-            self._farewell = False
-            self._outbox.parts.append(goaway(self._history.last, ErrorCodes.NO_ERROR))
+        if self._farewell is not None:
+            self._outbox.parts.append(goaway(self._processed, self._farewell))
+            self._farewell = None
         self.should_close = True
 
     def _end_upload(self, stream: Stream) -> None:
@@ -243,23 +254,30 @@ class Control:
         if flags & ACK:
             self._stream_floor = 0
             return
+        # A frame may hold thousands of values. Nothing can happen between them, so each setting is applied
+        # once, with its last one; what is legal is a range, so the extremes stand for all.
+        values: dict[int, list[int]] = {}
         for code, value in parse_settings(payload):
             if code in _KNOWN_SETTINGS:
-                self._apply_setting(SettingCodes(code), value)
+                values.setdefault(code, []).append(value)
+        for code, given in values.items():
+            self._apply_setting(SettingCodes(code), min(given), max(given), given[-1])
         self._outbox.parts.append(frame(SETTINGS, ACK, 0))
 
-    def _apply_setting(self, code: SettingCodes, value: int) -> None:
-        """One after the other, as RFC 9113 6.5.3 wants."""
-        try:
-            Settings(initial_values={code: value})  # h2 knows what is legal
-        except InvalidSettingsValueError as error:
-            fault_code = ErrorCodes(error.error_code)
-            raise ConnectionFault(fault_code, f"an illegal value for {code.name}") from None
+    def _apply_setting(self, code: SettingCodes, least: int, most: int, value: int) -> None:
+        """Apply *value*, the last of those between *least* and *most* (RFC 9113 6.5.3)."""
+        for given in {least, most}:
+            try:
+                Settings(initial_values={code: given})  # h2 knows what is legal
+            except InvalidSettingsValueError as error:
+                fault_code = ErrorCodes(error.error_code)
+                raise ConnectionFault(fault_code, f"an illegal value for {code.name}") from None
         if code == SettingCodes.INITIAL_WINDOW_SIZE:
             self._move_windows(value)
         elif code == SettingCodes.MAX_FRAME_SIZE:
             self._outbox.frame_size = value
         elif code == SettingCodes.HEADER_TABLE_SIZE:
+            self._outbox.encoder.resize(least)  # the peer may have dropped entries meanwhile (RFC 7541 4.2)
             self._outbox.encoder.resize(value)
         elif code == SettingCodes.MAX_HEADER_LIST_SIZE:
             self._peer_takes = value
@@ -269,6 +287,9 @@ class Control:
         outbox = self._outbox
         change = initial - outbox.initial_window
         outbox.initial_window = initial
+        if not change:
+            return
+        self._chatter.spend(len(self._streams) // h2_budget.STREAMS_PER_FRAME)
         for stream in self._streams.values():
             stream.window += change
             if stream.window > MAX_WINDOW:

@@ -11,86 +11,65 @@ from collections.abc import Callable
 from time import monotonic
 
 from h2.errors import ErrorCodes
-from h2.settings import SettingCodes
 
 from qhttpserver_py._protocol import wire
-from qhttpserver_py._protocol.engine import Event, Headers, Limits, Message, Refusal, Reset
+from qhttpserver_py._protocol.engine import Event, Headers, Limits, Message, Refusal, Reset, Waits
 from qhttpserver_py._protocol.http2 import budget as h2_budget
+from qhttpserver_py._protocol.http2.content import announced_length, is_bodiless
 from qhttpserver_py._protocol.http2.frames import (
-    DEFAULT_FRAME_SIZE,
     DEFAULT_WINDOW,
     END_STREAM,
     MAX_STREAM_ID,
     ConnectionFault,
     FrameReader,
     goaway,
-    settings_frame,
-    window_update,
 )
 from qhttpserver_py._protocol.http2.heads import HeadReader
 from qhttpserver_py._protocol.http2.hpack_encoder import HeaderEncoder, ReplyHead, list_size
 from qhttpserver_py._protocol.http2.outbox import Outbox
-from qhttpserver_py._protocol.http2.receiver import Receiving
+from qhttpserver_py._protocol.http2.receiver import Flood, Receiving
 from qhttpserver_py._protocol.http2.settings import Http2Settings
 from qhttpserver_py._protocol.http2.stream import Reply, Stream
+from qhttpserver_py._protocol.http2.waiting import Waiting
 
 MIN_LARGEST_LIST = 262144
 """Header lists up to this size, or four times the limit, are decoded so as to be refused politely."""
 
 _ALL = 1 << 62
-_BODILESS = frozenset({204, 205, 304})  # RFC 9110 15.3.5, 15.3.6, 15.4.5
-_SPECIAL = frozenset({"HEAD", "CONNECT"})  # RFC 9110 9.3.2, 9.3.6
 
 
 class Http2Engine(Receiving):
     """One HTTP/2 connection, from its preface to its GOAWAY."""
 
-    __slots__ = ("_dead", "_handed_out", "interleaves")
+    __slots__ = ("_handed_out", "interleaves", "waits")
 
     def __init__(self, limits: Limits, settings: Http2Settings, clock: Callable[[], float] = monotonic) -> None:
         largest = max(MIN_LARGEST_LIST, 4 * limits.header_size)
         outbox = Outbox(HeaderEncoder(settings.huffman))
-        heads = HeadReader(largest, tunnels=settings.tunnels)
+        heads = HeadReader(largest, scheme=settings.scheme, tunnels=settings.tunnels)
         super().__init__(limits, outbox, FrameReader(settings.max_frame_size), heads, clock)
         self.interleaves = True
+        self.waits: Waits = Waiting(self._streams, outbox, self._bodies)
         self.should_close = False
         self.linger = False
         self.body_limit = self._default_body_limit
-        self._dead = False
         self._handed_out = 0  # the highest stream that anybody heard of
         self._largest_block = largest
         self._max_streams = settings.max_concurrent_streams
         self._window_goal = settings.session_window
         self._stream_window = settings.stream_window
         self._stream_floor = min(0, settings.stream_window - DEFAULT_WINDOW)  # until our SETTINGS are known
-        self._greet(settings)
+        outbox.parts.append(settings.frames(limits.header_size))
+        self._window = max(DEFAULT_WINDOW, settings.session_window)
 
     def _default_body_limit(self, _message: Message) -> int:
         return self._limits.body_size
-
-    def _greet(self, settings: Http2Settings) -> None:
-        values = [
-            (SettingCodes.ENABLE_PUSH, 0),
-            (SettingCodes.MAX_CONCURRENT_STREAMS, settings.max_concurrent_streams),
-        ]
-        if settings.stream_window != DEFAULT_WINDOW:
-            values.append((SettingCodes.INITIAL_WINDOW_SIZE, settings.stream_window))
-        if settings.max_frame_size != DEFAULT_FRAME_SIZE:
-            values.append((SettingCodes.MAX_FRAME_SIZE, settings.max_frame_size))
-        if self._limits.header_size >= 0:
-            values.append((SettingCodes.MAX_HEADER_LIST_SIZE, self._limits.header_size))
-        if settings.tunnels:
-            values.append((SettingCodes.ENABLE_CONNECT_PROTOCOL, 1))
-        self._outbox.parts.append(settings_frame(values))
-        if settings.session_window > DEFAULT_WINDOW:
-            self._window = settings.session_window
-            self._outbox.parts.append(window_update(0, settings.session_window - DEFAULT_WINDOW))
 
     # ---- receiving
 
     def receive_data(self, data: bytes) -> list[Event]:
         """Take bytes from the peer; return what they complete, as in ``Engine``."""
-        if self._dead:
+        if self._deaf:
             return []
         self._batch += 1
         events: list[Event] = []
@@ -99,10 +78,12 @@ class Http2Engine(Receiving):
             cut = self._receive(data)
         except ConnectionFault as fault:
             return self._die(fault)
+        except Flood as flood:
+            return self._stop_listening(flood)
         if self._window * 2 <= self._window_goal:
             self._give_connection_credit()
-        self._handed_out = self._history.last
-        if self._handed_out == MAX_STREAM_ID:  # the client cannot open another: let it reconnect
+        self._handed_out = self._processed
+        if self._history.last == MAX_STREAM_ID:  # the client cannot open another: let it reconnect
             self.close()
         self.partial = self._how_partial(cut)
         return events
@@ -123,13 +104,25 @@ class Http2Engine(Receiving):
         for stream in tuple(self._streams.values()):
             self._drop(stream.stream_id)
         self._outbox.parts.append(goaway(self._handed_out, fault.error_code, fault.detail))
-        self._dead = self.should_close = self.linger = True
+        self.should_close = self.linger = True
+        self._go_deaf()
+        return events
+
+    def _go_deaf(self) -> None:
+        self._deaf = True
         self._reader = FrameReader(0)
         self._block = None
         self._events = []
         self._fed.clear()
         self._lingering.clear()
         self.partial = 0
+
+    def _stop_listening(self, flood: Flood) -> list[Event]:
+        """Answer what was asked completely, and close; ``linger`` lets the peer read it."""
+        self._farewell = ErrorCodes.ENHANCE_YOUR_CALM
+        self.linger = True
+        events = [*self._events, Refusal(0, 0, str(flood)), *self.receive_eof()]
+        self._go_deaf()
         return events
 
     def _known(self, stream: Stream) -> bool:
@@ -142,7 +135,7 @@ class Http2Engine(Receiving):
         for stream in unfinished:
             self._drop(stream.stream_id)
         if not self._streams:
-            self.should_close = True
+            self._end()
         self.partial = 0
         return [Reset(stream.stream_id) for stream in unfinished]
 
@@ -188,8 +181,9 @@ class Http2Engine(Receiving):
         head = self._head(stream, status, headers)
         if head is None:
             return
-        bodiless = status in _BODILESS or (stream.message.method in _SPECIAL and _is_bodiless(stream, status))
-        block = self._block_of(head, self._announced(stream, status, head, size) if bodiless else size)
+        method = stream.message.method
+        bodiless = is_bodiless(method, status)
+        block = self._block_of(head, announced_length(method, status, head.length, size) if bodiless else size)
         if bodiless or not size:
             outbox.head(stream_id, block, END_STREAM)
             self._done(stream)
@@ -214,8 +208,10 @@ class Http2Engine(Receiving):
             return
         # A length of the handler's own is not sent: if it were wrong, the reply would be malformed (RFC 9113 8.1.1).
         size = -1 if length is None else length
-        if status in _BODILESS or (stream.message.method in _SPECIAL and _is_bodiless(stream, status)):
-            self._outbox.head(stream_id, self._block_of(head, self._announced(stream, status, head, size)), END_STREAM)
+        method = stream.message.method
+        if is_bodiless(method, status):
+            size = announced_length(method, status, head.length, size)
+            self._outbox.head(stream_id, self._block_of(head, size), END_STREAM)
             self._done(stream)
             return
         self._outbox.head(stream_id, self._block_of(head, size), 0)
@@ -237,17 +233,6 @@ class Http2Engine(Receiving):
     def _is_too_large(self, headers: Headers) -> bool:
         return bool(headers) and list_size(headers) > self._peer_takes
 
-    @staticmethod
-    def _announced(stream: Stream, status: int, head: ReplyHead, size: int) -> int:
-        """Return the content-length of a reply without content, or -1 for none (RFC 9110 8.6)."""
-        if status == 204 or stream.message.method == "CONNECT":
-            return -1
-        if status == 205:
-            return 0
-        if status == 304:
-            return head.length
-        return size if size > 0 or head.length < 0 else head.length
-
     def _block_of(self, head: ReplyHead, length: int) -> bytes:
         encoder = self._outbox.encoder
         block = head.block if head.dated else head.block + encoder.date()
@@ -264,6 +249,8 @@ class Http2Engine(Receiving):
         if upload is not None:
             self._end_upload(stream)
             self._linger(stream_id, upload)
+        if stream.kept:
+            self._bodies.release(stream)
         del self._streams[stream_id]
         if self._closing and not self._streams:
             self._end()
@@ -325,16 +312,15 @@ class Http2Engine(Receiving):
         stream = self._streams.get(stream_id)
         return stream.reply.size if stream is not None and stream.reply is not None else 0
 
-    def starved(self) -> list[int]:
-        """Streams of replies that wait for nothing but the peer's windows."""
-        if self._outbox.can_send:
-            return []
-        return [stream_id for stream_id in self._streams if self.backlog(stream_id)]
-
     @property
     def held(self) -> int:
         """Bytes of all replies held back."""
         return self._outbox.held
+
+    @property
+    def requests(self) -> int:
+        """The highest stream the peer opened, -1 while one is open."""
+        return -1 if self._streams else self._history.last
 
     @property
     def can_send(self) -> bool:
@@ -348,7 +334,7 @@ class Http2Engine(Receiving):
     def data_to_send(self, limit: int = _ALL) -> bytes:
         """Everything queued, joined, once; of bodies held back about *limit* bytes, in turns."""
         outbox = self._outbox
-        if self._fed:
+        if self._fed or self._bodies.withholds:
             self._credit_fed()
         if outbox.can_send:
             before = outbox.carried
@@ -364,12 +350,15 @@ class Http2Engine(Receiving):
 
     def _credit_fed(self) -> None:
         """Give credit for bodies that nobody streams; who does is known only by now."""
+        bodies, streams = self._bodies, self._streams.values()
         fed = self._fed
-        for stream in fed:
-            upload = stream.upload
-            if upload is not None and not (stream.message.streaming or upload.tunnel):
-                self._give_credit(stream.stream_id, upload, upload.owed)
-        fed.clear()
+        if bodies.withholds:
+            bodies.withholds = False
+            fed = [stream for stream in streams if stream.upload is not None and stream.upload.owed]
+        for stream in bodies.with_credit(fed, streams):
+            if stream.upload is not None:
+                self._give_credit(stream.stream_id, stream.upload, stream.upload.owed)
+        self._fed.clear()
 
     def close(self) -> None:
         """No new requests; when the replies in flight are done, GOAWAY and close (RFC 9113 6.8).
@@ -377,14 +366,24 @@ class Http2Engine(Receiving):
         Not earlier: clients built on h2 read nothing behind a GOAWAY and would lose those replies.
         Requests that come meanwhile are refused one by one, which says that they may be repeated.
         """
-        if self._closing or self._dead:
+        if self._closing or self._deaf:
             return
-        self._closing = self._farewell = True
+        self._closing = True
+        self._farewell = ErrorCodes.NO_ERROR
         self.linger = bool(self._lingering)
         if not self._streams:
             self._end()
 
+    def terminate(self) -> bool:
+        """Give up the replies in flight, and say which requests were processed (RFC 9113 6.8)."""
+        if not self._deaf:
+            self.close()
+            for stream_id in tuple(self._streams):
+                self._reset_stream(stream_id, ErrorCodes.CANCEL)
+            self._go_deaf()
+        return True
 
-def _is_bodiless(stream: Stream, status: int) -> bool:
-    """Whether a reply to HEAD or CONNECT is without content; what follows a 2xx to CONNECT would be a tunnel's."""
-    return stream.message.method == "HEAD" or status < 300
+    def lost(self) -> None:
+        """The connection is gone: give back what was held on the server's account."""
+        for stream in tuple(self._streams.values()):
+            self._bodies.release(stream)

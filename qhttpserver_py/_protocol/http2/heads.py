@@ -25,6 +25,7 @@ _ONCE = frozenset({b"host", b"content-length"})
 
 _KEPT = 32  # heads
 _KEPT_SIZE = 2048  # bytes of the largest block worth keeping
+_KEPT_FIELDS = 8192  # and of its fields, which a few octets of a block may stand for
 
 
 class Head:
@@ -40,6 +41,7 @@ class Head:
         "length",
         "longest",
         "method",
+        "misdirected",
         "model",
         "protocol",
         "scheme",
@@ -56,6 +58,7 @@ class Head:
         self.length = -1  # content-length, or -1
         self.expects_continue = False
         self.expects_more = False  # something that nobody meets
+        self.misdirected = False  # for another scheme than the connection's (RFC 9110 7.4)
         self.count = self.size = self.longest = 0  # as the limits count
         self.model: Message | None = None  # the last message of this head: the router's caches live there
 
@@ -67,16 +70,19 @@ class Head:
             return 431
         if self.count > limits.field_count >= 0:
             return 431
+        if self.misdirected:
+            return 421
         return 417 if self.expects_more else 0
 
 
 class HeadReader:
     """Reads the header blocks of one connection."""
 
-    __slots__ = ("_decoder", "_kept", "_tunnels")
+    __slots__ = ("_decoder", "_kept", "_scheme", "_tunnels")
 
-    def __init__(self, largest: int, *, tunnels: bool = False) -> None:
+    def __init__(self, largest: int, *, scheme: bytes = b"", tunnels: bool = False) -> None:
         self._decoder = HeaderDecoder(largest)
+        self._scheme = scheme  # of the connection; empty where any may be asked for
         self._tunnels = tunnels  # whether extended CONNECT was offered
         self._kept: dict[bytes, Head] = {}
 
@@ -87,8 +93,9 @@ class HeadReader:
             return head
         changes = self._decoder.changes
         head = check_request(self.fields(block), tunnels=self._tunnels)
+        head.misdirected = head.scheme.lower() != self._scheme != b"" and bool(head.scheme)
         # A block that changes the table means something else the next time.
-        if changes == self._decoder.changes and len(block) <= _KEPT_SIZE:
+        if changes == self._decoder.changes and len(block) <= _KEPT_SIZE and head.size <= _KEPT_FIELDS:
             if len(self._kept) >= _KEPT:
                 self._kept.clear()
             self._kept[block] = head

@@ -127,6 +127,7 @@ class Outbox:
             reply.pieces[0] = piece[size:]
             piece = piece[:size]
         reply.size -= size
+        reply.sent += size
         self.held -= size
         self.carried += size
         self.window -= size

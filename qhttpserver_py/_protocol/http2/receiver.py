@@ -29,8 +29,9 @@ from qhttpserver_py._protocol.http2.frames import (
 from qhttpserver_py._protocol.http2.heads import Head, check_trailers
 from qhttpserver_py._protocol.http2.stream import Block, Stream, Upload
 
-_MERGE = 8192
-"""Pieces of body smaller than this are joined: a peer may send them octet by octet."""
+
+class Flood(Exception):  # noqa: N818 - named for what happened
+    """The peer sends on and on what is refused: nothing more is taken from it, but it gets what it asked for before."""
 
 
 class Receiving(Control):
@@ -104,8 +105,9 @@ class Receiving(Control):
         head = self._heads.request(block)
         history.opened(stream_id)
         if self._closing or len(self._streams) >= self._max_streams:
+            if not self._refusals.take():
+                raise Flood(self._refusals.fault().detail)
             self._reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
-            self._resets.spend()
         elif depends_on_itself:
             self._fail(stream_id, ErrorCodes.PROTOCOL_ERROR, "a stream that depends on itself")
         elif head.fault or (ended and head.length > 0):
@@ -120,6 +122,7 @@ class Receiving(Control):
         message.protocol = head.protocol
         stream = Stream(stream_id, self._outbox.initial_window, message, self._batch)
         self._streams[stream_id] = stream
+        self._processed = stream_id
         status = head.excess(self._limits)
         if ended:
             message.complete = True
@@ -253,7 +256,7 @@ class Receiving(Control):
                 self._end_upload(stream)
         else:
             self._chatter.left += len(content) // h2_budget.CHATTER_PER_BYTES
-            _append(stream.message.pieces, content)
+            self._bodies.keep(stream, upload, content, first=upload.batch == self._batch)
             if ended:
                 self._complete(stream, upload)
             else:
@@ -277,11 +280,7 @@ class Receiving(Control):
         if upload.received != upload.expected >= 0:
             self._fail(stream.stream_id, ErrorCodes.PROTOCOL_ERROR, "less DATA than the content-length")
             return
-        message = stream.message
-        message.complete = True
-        if not message.streaming:
-            message.body = b"".join(message.pieces)
-            message.pieces.clear()
+        self._bodies.complete(stream, upload)
         self._end_upload(stream)
         self._report(stream, upload)
         reply = stream.reply
@@ -305,16 +304,6 @@ class Receiving(Control):
         if room > 0 and room * 2 >= self._window_goal:
             self._window += room
             self._outbox.parts.append(window_update(0, room))
-
-
-def _append(pieces: list[bytes], content: bytes) -> None:
-    """Add to the pieces of a body, without a piece per octet."""
-    if not content:
-        return
-    if pieces and len(pieces[-1]) + len(content) <= _MERGE:
-        pieces[-1] += content
-    else:
-        pieces.append(content)
 
 
 _HANDLERS: tuple[Callable[[Receiving, int, int, bytes], None], ...] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from io import BytesIO
 
 from qhttpserver_py._protocol.engine import Headers, Message
 
@@ -10,13 +11,14 @@ from qhttpserver_py._protocol.engine import Headers, Message
 class Stream:
     """A request and its reply. Exists from the request's head until both are over."""
 
-    __slots__ = ("batch", "message", "reply", "stream_id", "tunnel", "upload", "window")
+    __slots__ = ("batch", "kept", "message", "reply", "stream_id", "tunnel", "upload", "window")
 
     def __init__(self, stream_id: int, window: int, message: Message, batch: int) -> None:
         self.stream_id = stream_id
         self.window = window  # bytes of body the peer lets us send; may be negative
         self.message = message
         self.batch = batch  # the receive_data call that reported the message
+        self.kept = 0  # bytes of the request's body that count against the budgets
         self.upload: Upload | None = None  # while the peer is sending
         self.reply: Reply | None = None  # while body is held back, or more is to come
         self.tunnel = False  # an extended CONNECT that was accepted: over when both halves are
@@ -25,13 +27,14 @@ class Stream:
 class Upload:
     """The request's body on its way in."""
 
-    __slots__ = ("batch", "discards", "expected", "limit", "owed", "quiet", "received", "tunnel", "window")
+    __slots__ = ("batch", "body", "discards", "expected", "limit", "owed", "quiet", "received", "tunnel", "window")
 
     def __init__(self, window: int, expected: int, limit: int) -> None:
         self.window = window  # bytes the peer may still send
         self.expected = expected  # content-length, or -1
         self.limit = limit  # most bytes we take, or negative
         self.received = 0
+        self.body: BytesIO | None = None  # what is collected of it, from its second read on
         self.owed = 0  # bytes received for which no credit was given back
         self.batch = 0  # the receive_data call that last reported the message
         self.quiet = 0  # answered: times that no more of it had come
@@ -42,12 +45,13 @@ class Upload:
 class Reply:
     """The reply's body on its way out."""
 
-    __slots__ = ("ended", "left", "listed", "pieces", "size", "trailers")
+    __slots__ = ("ended", "left", "listed", "pieces", "sent", "size", "trailers")
 
     def __init__(self, left: int) -> None:
         self.left = left  # bytes of the announced content-length not yet given, or -1
         self.pieces: deque[memoryview] = deque()
         self.size = 0  # bytes in pieces
+        self.sent = 0  # bytes that left
         self.ended = False  # nothing follows the pieces but the trailers
         self.trailers: Headers = ()
         self.listed = False  # waiting for its turn

@@ -316,7 +316,7 @@ def test_close_lets_replies_finish_and_says_goaway_behind_them() -> None:
     client.engine.end_stream(3)
     last = client.frames()[-1]
     assert client.engine.should_close
-    assert (last.kind, last.code, last.payload[:4]) == (GOAWAY, 0, b"\0\0\0\5")
+    assert (last.kind, last.code, last.payload[:4]) == (GOAWAY, 0, b"\0\0\0\3")
     assert client.answers[1].body == b"late"
     assert client.answers[3].ended
 

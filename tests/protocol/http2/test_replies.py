@@ -353,12 +353,30 @@ def test_replies_that_wait_for_the_clients_windows_are_known() -> None:
     client.engine.send_response(1, 200, (), b"1234")
     client.engine.send_headers(3, 200, (), None)  # waits for the handler
     client.engine.send_response(5, 200, (), b"123")
-    assert client.engine.starved() == []  # not before they had their turn
+    waits = client.engine.waits
+    assert waits.starved() == []  # not before they had their turn
     client.frames()
-    assert client.engine.starved() == [1]
+    assert waits.starved() == [(1, 3)]
+    assert waits.behind(1) == [1]
     client.send(window_update(1, 1))
     client.frames()
-    assert client.engine.starved() == []
+    assert waits.starved() == []
+
+
+def test_replies_that_wait_for_the_connections_window_are_known() -> None:
+    client = Client()
+    client.send(settings((INITIAL_WINDOW_SIZE, 2**31 - 1)))
+    for stream_id in (1, 3):
+        client.serve(stream_id, (), bytes(50_000))
+    client.get(5)
+    client.frames()
+    waits = client.engine.waits
+    assert waits.starved() == [(0, 65535)]
+    assert set(waits.behind(0)) <= {1, 3}
+    assert waits.behind(0)
+    client.send(window_update(0, 100))
+    client.frames()
+    assert waits.starved() == [(0, 65635)]
 
 
 def test_a_closed_stream_window_does_not_stop_the_others() -> None:

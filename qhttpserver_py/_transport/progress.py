@@ -1,0 +1,59 @@
+"""Deadlines of things that go on side by side, such as the streams of a connection. Knows no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class Progress:
+    """When each of several counts last grew."""
+
+    __slots__ = ("_marks",)
+
+    def __init__(self) -> None:
+        self._marks: dict[int, tuple[int, float]] = {}
+
+    def overdue(self, counts: Iterable[tuple[int, int]], least: float, now: float, patience: float) -> list[int]:
+        """Return the keys of *counts* that did not grow by *least* for *patience* seconds; forget all others.
+
+        *counts* are pairs of a key and its count at the time *now*.
+        """
+        marks: dict[int, tuple[int, float]] = {}
+        late: list[int] = []
+        for key, count in counts:
+            mark = self._marks.get(key)
+            if mark is None or count - mark[0] >= least:
+                mark = count, now
+            elif now - mark[1] >= patience:
+                late.append(key)
+            marks[key] = mark
+        self._marks = marks
+        return late
+
+    def excuse(self, seconds: float) -> None:
+        """Nobody is to blame for so many seconds."""
+        for key, (count, since) in self._marks.items():
+            self._marks[key] = count, since + seconds
+
+
+class StreamDeadlines:
+    """What an HTTP/2 connection waits for, stream by stream: other streams, and PINGs, put nothing off."""
+
+    __slots__ = ("_idle", "replies", "uploads")
+
+    def __init__(self) -> None:
+        self.uploads = Progress()
+        self.replies = Progress()
+        self._idle = (-1, 0.0)  # the number of requests when none was open, and since when that holds
+
+    def is_idle(self, requests: int, active_at: float, now: float, timeout: float) -> bool:
+        """Return whether no request was open for *timeout* seconds; *requests* is ``Engine.requests``."""
+        if requests < 0 or requests != self._idle[0]:
+            self._idle = requests, active_at
+        return requests >= 0 and now - self._idle[1] >= timeout
+
+    def excuse(self, seconds: float) -> None:
+        """Nobody is to blame for so many seconds."""
+        self.uploads.excuse(seconds)
+        self.replies.excuse(seconds)
+        self._idle = self._idle[0], self._idle[1] + seconds
