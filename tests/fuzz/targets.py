@@ -23,6 +23,8 @@ from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule
 from qhttpserver_py.testing import FakeSocket
 
 from ..support.h2frames import GET, POST, PREFACE, data, frame, headers, ping, rst_stream, settings, window_update
+from .storms import SEEDS as WINDOW_SEEDS
+from .storms import http2_windows
 
 MEMORY = 200_000
 """Octets an engine may hold unread, with the limits below."""
@@ -90,7 +92,7 @@ def http1(octets: bytes) -> None:
 
 def http2(octets: bytes) -> None:
     """No exception, whole frames out, no stream twice, and what is held is bounded."""
-    engine = Http2Engine(small(), Http2Settings(), lambda: 0.0)
+    engine = Http2Engine(small(), Http2Settings(tunnels=octets[-1:] == b"\0"), lambda: 0.0)
     known: set[int] = set()
     first = PREFACE + settings() if octets[:1] != b"\xff" else b""
     for part in (first, *pieces(octets)):
@@ -254,6 +256,7 @@ def connection(octets: bytes) -> None:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "http1": http1,
     "http2": http2,
+    "http2-windows": http2_windows,
     "router": router,
     "response": response,
     "connection": connection,
@@ -284,6 +287,7 @@ _HTTP2 = [
 SEEDS: dict[str, list[bytes]] = {
     "http1": [bytes((step,)) + seed for seed in _HTTP1 for step in (0, 1, 7)],
     "http2": [bytes((step,)) + seed for seed in _HTTP2 for step in (0, 1, 7)],
+    "http2-windows": WINDOW_SEEDS,
     "router": [
         b"\1/a/<arg>\n/a/12",
         b"\2/<arg>/b/<arg>\n1.5/b/2",
