@@ -94,6 +94,8 @@ class Sending(Incoming):
                 self._put((data,))
             self._choked = engine.can_send
             if not self._choked:
+                if self._windowed:
+                    self._look_at_windows()
                 return
             self.watch_drain()
         self.core.post(self.flush)

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 import h2.config
 import h2.connection
 import h2.events
+import h2.settings
 
 CRLF = b"\r\n"
 CLOSED = (ConnectionError, asyncio.IncompleteReadError, BrokenPipeError)
@@ -99,6 +100,7 @@ class Traffic:
             self.malformed,
             self.over_tls,
             self.over_http2,
+            self.closed_windows,
             self.full_disk,
             self.clock,
             self.websocket,
@@ -220,7 +222,7 @@ class Traffic:
         streams: set[int] = set()
         for path in ("/", "/json/1", "/stream", "/later", "/kept", "/fails", "/"):
             stream = client.get_next_available_stream_id()
-            fields = [(":method", "GET"), (":path", path), (":scheme", "https"), (":authority", "x")]
+            fields = [(":method", "GET"), (":path", path), (":scheme", "https" if tls else "http"), (":authority", "x")]
             client.send_headers(stream, fields, end_stream=True)
             streams.add(stream)
         dropped = self.random.choice(tuple(streams))
@@ -240,6 +242,42 @@ class Traffic:
             peer.writer.write(client.data_to_send())
         peer.close()
         return 7
+
+    async def closed_windows(self) -> int:
+        """Ask for much over HTTP/2, take nothing of it, and say other things; then take it, or leave."""
+        peer = await Peer.connect(self.plain)
+        client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
+        client.initiate_connection()
+        client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        streams: set[int] = set()
+        for _ in range(self.random.randrange(1, 60)):
+            stream = client.get_next_available_stream_id()
+            path = self.random.choice(("/", "/large", "/big", "/stream", "/later"))
+            fields = [(":method", "GET"), (":path", path), (":scheme", "http"), (":authority", "x")]
+            client.send_headers(stream, fields, end_stream=True)
+            streams.add(stream)
+        asked = len(streams)
+        storm = b"".join(struct.pack(">HL", 4, number % 2) for number in range(2000)) + struct.pack(">HL", 4, 0)
+        for _ in range(self.random.randrange(1, 8)):
+            client.ping(b"12345678")
+            settings = len(storm).to_bytes(3, "big") + b"\x04" + bytes(5) + storm
+            peer.writer.write(client.data_to_send() + settings)
+            await asyncio.sleep(0.5)
+        if self.random.random() < 0.5:
+            peer.reset()
+            return asked
+        client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 10_000_000})
+        client.increment_flow_control_window(2_000_000_000)
+        peer.writer.write(client.data_to_send())
+        while streams and (data := await peer.reader.read(65536)):
+            for event in client.receive_data(data):
+                if isinstance(event, h2.events.StreamEnded | h2.events.StreamReset):
+                    streams.discard(event.stream_id)
+                elif isinstance(event, h2.events.DataReceived):
+                    client.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            peer.writer.write(client.data_to_send())
+        peer.close()
+        return asked
 
     async def clock(self) -> int:
         peer = await Peer.connect(self.plain)

@@ -207,6 +207,20 @@ def test_requests_wait_while_replies_wait_for_the_windows(wire, server):
     assert {len(download.body) for download in downloads} == {400_000}
 
 
+def test_large_replies_to_a_fast_client_wait_for_no_sweep(wire, server):
+    calls = served(server, MIB)
+    client = wire.client()
+    server._core._timer.stop()
+    client.h2.acknowledge_received_data = lambda *_: None  # nothing is read that would make the server look
+    client.h2.increment_flow_control_window(2**30)
+    windows(client, 2**30)
+    downloads = [wire.upload("/whole", client=client, method="GET") for _ in range(20)]
+    for download in downloads:
+        download.finish()
+    assert spin(lambda: all(download.ended for download in downloads))
+    assert len(calls) == 20
+
+
 def test_streams_that_are_reset_let_others_be_served(wire, server):
     calls = served(server, 800_000)
     client = wire.client()
