@@ -67,6 +67,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         self._http2_configuration = QHttp2Configuration()
         self._listeners: dict[int, Listener] = {}
         self._observers: list[Observer] = []
+        self._close_hooks: list[Callable[[], None]] = []
         self._core = ServerCore(self)
 
     # ---- binding
@@ -148,6 +149,8 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         if self._pending is not None:
             self._pending.close()
         self._core.close(timeout)
+        for hook in self._close_hooks:
+            hook()
 
     def _forget(self, server: QTcpServer | QLocalServer) -> None:
         listener = self._listeners.pop(id(server), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Unpack, overload
 
 from PySide6.QtCore import QObject
 
@@ -22,7 +22,9 @@ from qhttpserver_py._routing.registration import (
 from qhttpserver_py._serving.answers import Answers
 from qhttpserver_py._serving.before_handlers import Guards
 from qhttpserver_py._serving.failures import failure_reply
+from qhttpserver_py._serving.mounting import mount_at
 from qhttpserver_py._serving.results import empty_response, text_reply
+from qhttpserver_py._serving.signatures import Decorator, Handler, RouteOptions
 from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
 from qhttpserver_py.qhttpserverrequest import Method, QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
@@ -34,25 +36,6 @@ if TYPE_CHECKING:
     from qhttpserver_py._exchange.exchange import Exchange
     from qhttpserver_py._transport.connection import Connection
     from qhttpserver_py._transport.interfaces import HeadVerdict
-
-Handler = TypeVar("Handler", bound=Callable[..., Any])
-
-
-class RouteOptions(TypedDict, total=False):
-    """The keywords of ``route()``."""
-
-    Rule: type[QHttpServerRouterRule]
-    stream: bool
-    maximum_body_size: int | None
-
-
-class Decorator(Protocol):
-    """What ``route()`` without a callback returns."""
-
-    def __call__(self, function: Handler, /) -> Handler:
-        """Register *function* and return it unchanged."""
-        ...
-
 
 AfterHandler = Callable[[QHttpServerRequest, QHttpServerResponse], Any]
 
@@ -168,6 +151,9 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         if callback is None:
             return lambda function: (register(function), function)[1]
         return register(callback) is not None
+
+    def _mount(self, prefix: str, handler: Any, serve: Any, close: Callable[[], None]) -> bool:
+        return mount_at(self, prefix, handler, serve, close)
 
     def router(self) -> QHttpServerRouter:
         """Return this server's router, always the same object.
@@ -343,6 +329,11 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         binding = rule._binding
         assert binding is not None
         exchange = self._open(connection, message, request, rule.label)
+        if rule.serve is not None:
+            if message.streaming:
+                self._give_stream(exchange, request, message)
+            rule.serve(exchange, request)
+            return
         responder = QHttpServerResponder._make(exchange) if binding.wants_responder else None
         try:
             if rule.streaming:

@@ -172,6 +172,14 @@ class QHttpServerRouter:
             log.warning(log.RULE, text)
         return rule
 
+    def _make_view(self, pattern: str, callback: Callable[..., Any]) -> Rule:
+        """Return a rule for any path that is in no table: what is asked when no rule matches."""
+        made = _plan(callback, inspect_handler(callback), "")
+        view = _View(Binding(callback, made), self._answer)
+        rule = Rule(pattern, view)
+        rule._binding = view.binding
+        return rule
+
     def _allow(self) -> bytes:
         """Return the value of an Allow field about the whole server (RFC 9110 10.2.1)."""
         return ", ".join(sorted({"OPTIONS", *self._table.methods()})).encode()

@@ -34,6 +34,9 @@ class QHttpServerRouterRule:
     Qt: QHttpServerRouterRule.
     """
 
+    serve: Any = None
+    """What answers by the exchange, for a mounted application."""
+
     streaming: Any = None
     """Set where the rule wants bodies as they arrive. Not in Qt."""
     body_size: int | None = None

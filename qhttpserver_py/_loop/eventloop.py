@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 from PySide6.QtCore import QAbstractEventDispatcher, QCoreApplication, QObject, Qt, QThread
 
 from qhttpserver_py._loop.peers import is_peers_fault
-from qhttpserver_py._loop.qteventloop import QtEventLoop
+from qhttpserver_py._loop.qteventloop import CLOSE_SECONDS, QtEventLoop
 
 T = TypeVar("T")
 
@@ -41,6 +41,7 @@ class StartedTask(asyncio.Task[T]):
 
 _tasks: set[asyncio.Task[Any]] = set()  # a loop holds its tasks weakly
 _loops: dict[int, QtEventLoop] = {}  # by thread: threading.local does not last between slots of a QThread
+_hooks: dict[int, list[Callable[[], asyncio.Task[Any] | None]]] = {}  # by thread
 _hooked: weakref.WeakSet[QObject] = weakref.WeakSet()
 
 
@@ -56,6 +57,28 @@ def start(coroutine: Coroutine[Any, Any, T], *, context: Context | None = None) 
     _tasks.add(task)
     asyncio.Task.add_done_callback(task, task._ended)
     return task
+
+
+def start_now(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Return a task that has run up to where it first waits; where another loop runs, it begins with its next turn."""
+    if asyncio._get_running_loop() is not None:
+        return start(coroutine)
+    task = own_loop().run_now(coroutine)
+    if not task.done():
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+    return task
+
+
+def before_close(hook: Callable[[], asyncio.Task[Any] | None]) -> None:
+    """Have *hook* called before the loop of this thread closes with the program; the task it returns may end first."""
+    _hooks.setdefault(threading.get_ident(), []).append(hook)
+
+
+def _let_end(loop: QtEventLoop) -> None:
+    tasks = [task for hook in _hooks.pop(threading.get_ident(), []) if (task := hook()) is not None and not task.done()]
+    if tasks and not loop.is_closed():
+        loop.run_aside(asyncio.wait(tasks, timeout=CLOSE_SECONDS))
 
 
 def own_loop() -> QtEventLoop:
@@ -96,6 +119,8 @@ def close() -> None:
     """See ``aio.close``."""
     found = _loops.get(threading.get_ident())
     if found is not None:
+        if not found.is_running():
+            _let_end(found)
         found.end("now")
         _forget_closed()
 

@@ -16,11 +16,11 @@ import asyncio
 import math
 import selectors
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from time import monotonic
-from typing import Any, Literal, TypeVarTuple
+from typing import Any, Literal, TypeVar, TypeVarTuple
 
 from PySide6.QtCore import QAbstractEventDispatcher, QCoreApplication, QEvent, QObject, QSocketNotifier, Qt, QTimer
 from shiboken6 import isValid
@@ -28,6 +28,7 @@ from shiboken6 import isValid
 from qhttpserver_py._loop.peers import is_peers_fault
 from qhttpserver_py._qt import log
 
+T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 STEP_SECONDS = 0.004
@@ -113,6 +114,7 @@ class QtEventLoop(_AsyncioLoop):
         self._qt_selector = SteppedSelector()
         self._qt_pause: float | None = None
         self._qt_armed = True  # nothing can be armed before the timer exists
+        self._qt_first: list[asyncio.Handle] | None = None  # where run_now() catches a task's first step
         self._qt_turn_ends = 0.0
         self._qt_depth = 0  # steps on the stack
         self._qt_entering = False  # a step begins
@@ -145,10 +147,34 @@ class QtEventLoop(_AsyncioLoop):
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """Schedule *callback*; called from Qt code, it wakes the loop as well."""
+        if self._qt_first is not None:  # the first step of a task that run_now() begins
+            handle = asyncio.Handle(callback, args, self, context)
+            self._qt_first.append(handle)
+            return handle
         if not self._qt_armed:
             self._arm()
         self._qt_pause = 0.0
         return super().call_soon(callback, *args, context=context)
+
+    def run_now(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Return a task for *coroutine* whose first step has run already, from Qt code: no turn of Qt's is waited for.
+
+        A coroutine that never waits is done then, and costs no step of the loop.
+        """
+        self._qt_first = []
+        try:
+            task = asyncio.Task(coroutine, loop=self)
+        finally:
+            first, self._qt_first = self._qt_first, None
+        asyncio._set_running_loop(self)
+        resumed, self._qt_resumed = self._qt_resumed, True  # for whoever asks is_running()
+        try:
+            for handle in first:
+                handle._run()
+        finally:
+            self._qt_resumed = resumed
+            asyncio._set_running_loop(None)
+        return task
 
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
@@ -283,6 +309,11 @@ class QtEventLoop(_AsyncioLoop):
                     self.run_until_complete(self.shutdown_default_executor())
             finally:
                 self.close()
+
+    def run_aside(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run *coroutine* to its end, outside of Qt's loop. Not for a step."""
+        with _set_aside(asyncio._get_running_loop()):
+            return self.run_until_complete(coroutine)
 
     def _cancel_tasks(self) -> None:
         tasks = asyncio.all_tasks(self)

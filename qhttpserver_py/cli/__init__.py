@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from PySide6.QtCore import QCoreApplication, QLoggingCategory, QTimer
@@ -18,6 +19,7 @@ from shiboken6 import isValid
 from qhttpserver_py import __version__
 from qhttpserver_py._serving.access_log import AccessLog
 from qhttpserver_py.cli.listen import CannotServeError, listen_local, listen_tcp, resolve, tls_configuration, url_of
+from qhttpserver_py.cli.reload import Reloader, restart
 from qhttpserver_py.cli.signals import StopSignals
 from qhttpserver_py.cli.target import application, load
 from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
@@ -82,6 +84,10 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         help="a site whose pages may change things on a loopback server; '*' for any (repeatable)",
     )
+    parser.add_argument("--factory", action="store_true", help="what the target names is called, and gives the server")
+    parser.add_argument(
+        "--reload", action="store_true", help="start again when a Python file below this directory changes"
+    )
     parser.add_argument("--log-level", choices=_LEVELS, help="least severe of the server's messages on stderr")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     parser.add_argument("--version", action="version", version=f"qhttpserver {__version__}")
@@ -113,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     if options.log_level:
         _set_log_level(options.log_level)
-    server, what = load(options.target)
+    server, what = load(options.target, factory=options.factory)
     app = application()
     with StopSignals(lambda: _wind_down(server, app)):
         places = _bind(server, options)
@@ -123,10 +129,19 @@ def _run(options: argparse.Namespace) -> int:
             if _is_exposed(server):
                 _say("Every computer that can reach this one can use it.")
             server._observers.append(AccessLog(sys.stdout))
+        reloader = Reloader(Path.cwd(), _restart_for, app) if options.reload else None
+        if reloader is not None and not options.quiet:
+            _say("Python files below this directory are watched; a change starts it again.")
         code = app.exec()
     if isValid(server):  # the user's program may have deleted it on the way out
         server.close()
     return code
+
+
+def _restart_for(file: str) -> None:
+    if sys.stdout is not None:
+        _say(f"{file} changed; starting again.")
+    restart()
 
 
 def _set_log_level(least: str) -> None:

@@ -11,17 +11,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from PySide6.QtCore import QCoreApplication
 
+from qhttpserver_py import asgi, wsgi
 from qhttpserver_py.cli.listen import CannotServeError
+from qhttpserver_py.cli.recognise import kind_of, without_exec
 from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
 from qhttpserver_py.qhttpserver import QHttpServer
 from qhttpserver_py.static import StaticFiles, mount
 
 
-def load(target: str | None) -> tuple[QAbstractHttpServer, str]:
-    """Return the server that *target* stands for and what to call it."""
+def load(target: str | None, *, factory: bool = False) -> tuple[QAbstractHttpServer, str]:
+    """Return the server that *target* stands for and what to call it; *factory*: what it names makes it."""
     if target is None:
         application()
         from qhttpserver_py.cli.demo import make_server
@@ -32,7 +35,7 @@ def load(target: str | None) -> tuple[QAbstractHttpServer, str]:
         return _directory_server(target), str(Path(target))
     source, colon, name = target.rpartition(":")
     if colon and source and all(part.isidentifier() for part in name.split(".")):
-        return _user_server(source, name), target
+        return _user_server(source, name, factory), target
     if Path(target).exists():
         raise CannotServeError(f"{target!r} is a file: name a directory, or the server in a program (file.py:name).")
     raise CannotServeError(f"There is no directory {target!r}.")
@@ -50,7 +53,7 @@ def _directory_server(directory: str) -> QHttpServer:
     return server
 
 
-def _user_server(source: str, name: str) -> QAbstractHttpServer:
+def _user_server(source: str, name: str, factory: bool) -> QAbstractHttpServer:
     # Imported before there is an application object: the program may make the kind it needs.
     found: object = _import(source)
     for part in name.split("."):
@@ -59,12 +62,29 @@ def _user_server(source: str, name: str) -> QAbstractHttpServer:
         except AttributeError:
             raise CannotServeError(f"{source!r} has no {name!r}.") from None
     application()
-    if callable(found) and not isinstance(found, QAbstractHttpServer):
+    if callable(found) and (factory or kind_of(found) == "factory"):
         with _complaining(f"{source}:{name}()"):
             found = found()
-    if not isinstance(found, QAbstractHttpServer):
-        raise CannotServeError(f"{source}:{name} gives a {type(found).__name__}, not a QHttpServer.")
-    return found
+    return _as_server(found, f"{source}:{name}")
+
+
+def _as_server(found: Any, what: str) -> QAbstractHttpServer:
+    kind = kind_of(found)
+    if kind == "server":
+        return found  # type: ignore[no-any-return]
+    if kind not in ("asgi", "wsgi"):
+        raise CannotServeError(
+            f"{what} gives a {type(found).__name__}, not a QHttpServer, an ASGI or a WSGI application."
+        )
+    server = QHttpServer()
+    try:
+        if kind == "asgi":
+            asgi.mount(server, "/", found)
+        else:
+            wsgi.mount(server, "/", found)
+    except ImportError as error:
+        raise CannotServeError(f"{what}: {error}.") from None
+    return server
 
 
 def _import(source: str) -> ModuleType:
@@ -73,7 +93,7 @@ def _import(source: str) -> ModuleType:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as python -m does; a console script does not
         if not _exists(source):
             raise CannotServeError(f"There is no module {source!r} here or among the installed ones.")
-        with _complaining(source):
+        with _complaining(source), without_exec(source):
             return importlib.import_module(source)
     path = Path(source).resolve()
     specification = importlib.util.spec_from_file_location(path.stem, path)
@@ -82,7 +102,7 @@ def _import(source: str) -> ModuleType:
     module = importlib.util.module_from_spec(specification)
     sys.path.insert(0, str(path.parent))
     sys.modules[path.stem] = module
-    with _complaining(source):
+    with _complaining(source), without_exec(source):
         specification.loader.exec_module(module)
     return module
 
@@ -99,6 +119,8 @@ def _complaining(what: str) -> Iterator[None]:
     """Turn whatever the user's code raises into one sentence that says where."""
     try:
         yield
+    except CannotServeError:
+        raise
     except SystemExit:
         raise CannotServeError(f"{what} exits instead of giving a server.") from None
     except Exception as error:

@@ -1,0 +1,154 @@
+"""ASGI applications in the Qt event loop, beside the routes of the same server. Not in Qt.
+
+``mount()`` gives every request below a prefix to an application: FastAPI, Starlette, the MCP SDK, or a coroutine of
+three arguments. It runs on the asyncio loop of the server's thread, ours or that of QtAsyncio or qasync, so its
+handlers may touch widgets; the protections of ``security`` and the limits of the server apply before it. A request
+enters in ``Mounted.serve`` with its exchange, becomes a scope (``scope.py``), and is answered by ``send``
+(``cycle.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from qhttpserver_py._exchange.exchange import Exchange
+from qhttpserver_py._loop import eventloop
+from qhttpserver_py._qt import log
+from qhttpserver_py.asgi.cycle import Application, HttpCycle
+from qhttpserver_py.asgi.lifespan import FAILED, READY, STARTING, Lifespan, Mode
+from qhttpserver_py.asgi.scope import http_scope
+from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
+from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
+
+if TYPE_CHECKING:
+    from qhttpserver_py.qhttpserver import QHttpServer
+
+__all__ = ["Application", "Mounted", "mount"]
+
+MAXIMUM_WAITING = 1000
+"""Requests that may wait for the application's startup; the next gets 503."""
+
+
+class Mounted:
+    """An application that is served below a prefix; ``mount()`` makes it. Belongs to the server's thread. Not in Qt."""
+
+    def __init__(self, prefix: str, application: Application, lifespan: Mode, state: dict[str, Any]) -> None:
+        self.prefix = prefix
+        """The path that the application is served below, "" for all paths. Not in Qt."""
+        self._application = application
+        self._lifespan = Lifespan(application, lifespan, state)
+        self._lifespan.on_settled = self._serve_waiting
+        self._waiting: deque[tuple[Exchange, QHttpServerRequest]] = deque()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        if lifespan != "off":
+            self._lifespan.task = eventloop.start(self._lifespan.run())
+            eventloop.before_close(self._end_with_program)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the application has started, or has no lifespan. Not in Qt."""
+        return self._lifespan.status == READY
+
+    @property
+    def error(self) -> str:
+        """Why the startup failed; "" if it did not. Requests are answered by 503 then. Not in Qt."""
+        return self._lifespan.error
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the lifespan shares with the requests, each of which gets a shallow copy. Not in Qt."""
+        return self._lifespan.state_dict
+
+    def serve(self, exchange: Exchange, request: QHttpServerRequest) -> None:
+        """Have the application answer; called by the server."""
+        status = self._lifespan.status
+        if status == READY:
+            self._run(exchange, request)
+        elif status == STARTING and len(self._waiting) < MAXIMUM_WAITING:
+            exchange.wait()
+            self._waiting.append((exchange, request))
+        else:
+            exchange.send(503, (), b"")
+
+    def _run(self, exchange: Exchange, request: QHttpServerRequest) -> None:
+        scope = http_scope(request._message, request._peer, self.prefix, self._lifespan.state_dict)
+        cycle = HttpCycle(exchange, exchange.body)
+        task = cycle.task = eventloop.start_now(cycle.run(self._application, scope))
+        if not task.done():
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            if exchange.connection is not None:
+                exchange.connection.watch_drain()
+
+    def _serve_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for exchange, request in waiting:
+            if self._lifespan.status == FAILED:
+                exchange.send(503, (), b"")
+            elif not exchange.state:
+                self._run(exchange, request)
+            exchange.waited()
+
+    def close(self) -> None:
+        """End the application: its tasks are cancelled, and its lifespan is told; idempotent.
+
+        The server's ``close()`` calls it once the replies in flight are done. Not in Qt.
+        """
+        for task in tuple(self._tasks):
+            task.cancel()
+        self._lifespan.shut_down()
+
+    def _end_with_program(self) -> asyncio.Task[None] | None:
+        self.close()
+        return self._lifespan.task
+
+    async def wait_closed(self) -> None:
+        """Wait until the application's lifespan has ended (coroutine). Not in Qt."""
+        task = self._lifespan.task
+        if task is not None:
+            await asyncio.wait([task])
+
+
+def mount(
+    server: QHttpServer,
+    prefix: str,
+    application: Application,
+    *,
+    lifespan: Mode = "auto",
+    state: dict[str, Any] | None = None,
+) -> Mounted:
+    """Serve every path below *prefix*, and *prefix* itself, by an ASGI 3 *application*.
+
+    Args:
+        server: the server; its own routes go first where the prefix is "/", in their order otherwise.
+        prefix: "/" for all paths that no route of the server has, or a path such as "/api".
+        application: ``async def application(scope, receive, send)``.
+        lifespan: "auto" takes an application that raises in its lifespan for one that has none, "on" takes it
+            for one that failed to start, "off" does not tell it.
+        state: what ``scope["state"]`` begins with.
+
+    Returns:
+        What is mounted; it ends with the server.
+
+    Raises:
+        TypeError: *application* cannot be called.
+        ValueError: *prefix* does not begin with "/", or ends with one.
+        RuntimeError: called from another thread than the server's, or before there is a QCoreApplication.
+
+    Not in Qt.
+    """
+    if not callable(application):
+        raise TypeError(f"mount(): an ASGI application is callable; {type(application).__name__} is not")
+    if prefix != "/" and (not prefix.startswith("/") or prefix.endswith("/")):
+        raise ValueError(f"mount(): a prefix is '/' or begins with '/' and does not end with it: {prefix!r}")
+    server._check_thread("asgi.mount")
+    mounted = Mounted("" if prefix == "/" else prefix, application, lifespan, dict(state or {}))
+
+    def handler(request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
+        mounted.serve(responder._exchange, request)
+
+    if not server._mount(mounted.prefix, handler, mounted.serve, mounted.close):
+        log.warning(log.SERVER, f"mount(): {prefix!r} was refused")
+    return mounted

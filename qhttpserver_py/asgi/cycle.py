@@ -1,0 +1,248 @@
+"""One HTTP request of an ASGI application: its ``receive`` and ``send``, on an exchange."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+
+from PySide6.QtCore import QFile
+
+from qhttpserver_py._content.body import BodyAborted, BodyStream
+from qhttpserver_py._exchange.exchange import Exchange
+from qhttpserver_py._exchange.streams import make_source
+from qhttpserver_py._protocol.engine import Header
+from qhttpserver_py._protocol.wire import check_header
+from qhttpserver_py._qt import log
+
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+
+HIGH_WATER = 262144
+"""With more bytes of its reply than this unread by the peer, the application's ``send`` waits."""
+
+GRACE = 10.0
+"""Seconds that an application may go on after its client has left, before its task is cancelled."""
+
+START, BODY, TRAILERS, DONE = range(4)
+_EXPECTED = {
+    START: "http.response.start",
+    BODY: "http.response.body",
+    TRAILERS: "http.response.trailers",
+    DONE: "nothing: the response is complete",
+}
+
+
+class HttpCycle:
+    """Runs the application once. Belongs to the server's thread."""
+
+    __slots__ = (
+        "_begun", "_body", "_disconnected", "_exchange", "_fields", "_length", "_more", "_pieces", "_room", "_status",
+        "_stream", "_trailers", "_trailing", "_waiters", "state", "task",
+    )  # fmt: skip
+
+    def __init__(self, exchange: Exchange, stream: BodyStream | None) -> None:
+        self._exchange = exchange
+        self._stream = stream
+        self._pieces: AsyncIterator[bytes] | None = None
+        self._body = exchange.message.body if stream is None else b""
+        self._more = True  # of the request's body
+        self._status = 0
+        self._fields: list[Header] = []
+        self._length: int | None = None
+        self._trailing = False  # trailers were announced
+        self._trailers: list[Header] = []
+        self._begun = False  # a head is on its way to the peer
+        self._disconnected = False
+        self._room: asyncio.Future[None] | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+        self.state = START
+        self.task: asyncio.Task[None] | None = None
+        exchange.wait()  # the responder may go: the application answers
+        exchange.when_canceled(self._left)
+
+    # ---- running
+
+    async def run(self, application: Application, scope: dict[str, Any]) -> None:
+        """Run *application*, and answer for it where it did not."""
+        try:
+            await application(scope, self.receive, self.send)
+        except Exception as error:  # noqa: BLE001 - user code
+            if not (self._disconnected and isinstance(error, OSError)):
+                self._exchange.fail_with(error)
+        else:
+            if self.state != DONE and not self._disconnected:
+                self._exchange.fail_with(RuntimeError(f"the application returned before {_EXPECTED[self.state]!r}"))
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self._disconnected = True
+        self._wake()
+        if self._exchange.state == 0 and self._exchange.connection is not None:  # it was cancelled
+            self._exchange.fail()
+        self._exchange.waited()
+
+    # ---- what the application calls
+
+    async def receive(self) -> Event:
+        """Return the next piece of the body, or the end of the connection once there is none."""
+        if self._more:
+            return await self._next_piece()
+        while not self._disconnected and self.state != DONE:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+        return {"type": "http.disconnect"}
+
+    async def _next_piece(self) -> Event:
+        if self._stream is None:
+            self._more = False
+            body, self._body = self._body, b""
+            return {"type": "http.request", "body": body, "more_body": False}
+        if self._pieces is None:
+            self._pieces = aiter(self._stream)
+        try:
+            piece = await anext(self._pieces)
+        except StopAsyncIteration:
+            self._more = False
+            return {"type": "http.request", "body": b"", "more_body": False}
+        except BodyAborted:
+            self._more = False
+            self._disconnected = True
+            return {"type": "http.disconnect"}
+        self._more = not self._stream.atEnd()
+        return {"type": "http.request", "body": piece, "more_body": self._more}
+
+    async def send(self, event: Event) -> None:
+        """Send a part of the response.
+
+        Raises:
+            OSError: the client has left.
+            RuntimeError: the event is not the one whose turn it is.
+            ValueError: a status or a field cannot be sent.
+        """
+        if self._disconnected:
+            raise OSError("the client has left")
+        kind = event["type"]
+        if kind == "http.response.early_hint" and self.state == START:
+            self._exchange.interim(103, [(b"link", bytes(link)) for link in event["links"]])
+        elif kind == "http.response.start" and self.state == START:
+            self._start(event)
+        elif kind == "http.response.pathsend" and self.state == BODY and not self._begun:
+            self._send_file(event["path"])
+        elif kind == "http.response.body" and self.state == BODY:
+            if (room := self._send_body(event.get("body", b""), event.get("more_body", False))) is not None:
+                await room
+        elif kind == "http.response.trailers" and self.state == TRAILERS:
+            self._send_trailers(event)
+        else:
+            raise RuntimeError(f"the application sent {kind!r}; expected is {_EXPECTED[self.state]!r}")
+
+    # ---- the response
+
+    def _start(self, event: Event) -> None:
+        status = event["status"]
+        if not isinstance(status, int) or not 200 <= status <= 599:
+            raise ValueError(f"status {status!r} cannot answer a request; use 200 to 599")
+        fields = []
+        length = None
+        for name, value in event.get("headers", ()):
+            name, value = bytes(name).lower(), bytes(value)  # noqa: PLW2901 - what is given may be any octets
+            check_header(name, value)
+            if name == b"transfer-encoding":  # framing is the server's (ASGI: Response Start)
+                continue
+            if name == b"content-length" and value.isdigit():
+                length = int(value)
+            fields.append((name, value))
+        self._status, self._fields, self._length = status, fields, length
+        self._trailing = bool(event.get("trailers", False))
+        self.state = BODY
+
+    def _send_body(self, body: Any, more: bool) -> asyncio.Future[None] | None:
+        """Send a piece; return what to wait for where the peer does not keep up."""
+        exchange = self._exchange
+        data = body if type(body) is bytes else bytes(body)
+        if not self._begun:
+            if not more and not self._trailing:
+                self._send_whole(data)
+                return None
+            self._begun = True
+            exchange.begin(self._status, self._sized(None), self._length)
+        if not more:
+            self.state = TRAILERS if self._trailing else DONE
+            if self._trailing:
+                if data:
+                    exchange.chunk(data)
+            else:
+                exchange.end(data)
+                self._wake()
+            return None
+        if data:
+            exchange.chunk(data)
+        return self._wait_for_room() if exchange.backlog() > HIGH_WATER else None
+
+    def _sized(self, body: bytes | None) -> list[Header]:
+        """Return the fields without a length that the engine writes itself."""
+        if self._length is None or (body is not None and not body):  # of HEAD, 304: that of what is not sent
+            return self._fields
+        return [field for field in self._fields if field[0] != b"content-length"]
+
+    def _send_whole(self, data: bytes) -> None:
+        self._begun = True
+        self.state = DONE
+        self._exchange.send(self._status, self._sized(data), data)
+        self._wake()
+
+    def _send_file(self, path: str) -> None:
+        self._begun = True
+        self.state = DONE
+        source = make_source(QFile(path))
+        assert source is not None
+        self._exchange.stream(self._status, self._sized(None), source, typed=True)
+        self._wake()
+
+    def _send_trailers(self, event: Event) -> None:
+        self._trailers += [(bytes(name).lower(), bytes(value)) for name, value in event.get("headers", ())]
+        if not event.get("more_trailers", False):
+            self.state = DONE
+            self._exchange.end(b"", self._trailers)
+            self._wake()
+
+    # ---- waiting
+
+    def _wait_for_room(self) -> asyncio.Future[None]:
+        if self._room is None:
+            self._exchange.when_drained(self._drained)
+        self._room = asyncio.get_running_loop().create_future()
+        return self._room
+
+    def _drained(self) -> None:
+        room = self._room
+        if room is not None and not room.done() and self._exchange.backlog() <= HIGH_WATER // 2:
+            room.set_result(None)
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        room = self._room
+        if room is not None and not room.done():
+            room.set_result(None)
+
+    def _left(self) -> None:
+        """The client has left before the response was complete."""
+        self._disconnected = True
+        self._wake()
+        task = self.task
+        if task is not None and not task.done():
+            task.get_loop().call_later(GRACE, _cancel, task)
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    if not task.done():
+        log.warning(log.SERVER, "an ASGI application went on after its client had left; its task is cancelled")
+        task.cancel()
