@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["WsgiApplication", "mount"]
 
 WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+"""A WSGI application: called with environ and start_response (PEP 3333). Not in Qt."""
 
 THREADS = 10
 """Requests that run at a time, where no executor is given."""

@@ -19,6 +19,7 @@ Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+"""An ASGI 3 application: called with scope, receive and send. Not in Qt."""
 
 HIGH_WATER = 262144
 """With more bytes of its reply than this unread by the peer, the application's ``send`` waits."""
