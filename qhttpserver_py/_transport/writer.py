@@ -293,14 +293,14 @@ class Sending(Incoming):
             self._hold(HELD_BY_PEER, True)
 
     def _check_windows(self) -> None:
+        self._unchecked = 0
         if self.socket is None:
             return
-        self._unchecked = min(self._unread(), WRITE_HIGH)
-        self._windowed = self._unchecked == WRITE_HIGH  # now: over TLS, a write makes Qt read on
+        self._windowed = self._unread() >= WRITE_HIGH  # before the flush: over TLS, a write makes Qt read on
         self.flush()
-        if self._windowed:
+        if self._windowed and self.socket is not None:
+            self._windowed = self._unread() >= WRITE_HIGH
             self.watch_drain()
-            self._look_at_windows()
 
     def _hold(self, reason: int, on: bool) -> None:
         """See ``Connection``."""

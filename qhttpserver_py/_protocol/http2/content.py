@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-_BODILESS = frozenset({204, 205, 304})  # RFC 9110 15.3.5, 15.3.6, 15.4.5
-_SPECIAL = frozenset({"HEAD", "CONNECT"})
+BODILESS = frozenset({204, 205, 304})
+"""Statuses whose replies have no content (RFC 9110 15.3.5, 15.3.6, 15.4.5)."""
+
+SPECIAL = frozenset({"HEAD", "CONNECT"})
+"""Methods some of whose replies have none."""
 
 
 def is_bodiless(method: str, status: int) -> bool:
     """Return whether the reply has no content; what follows a 2xx to CONNECT would be a tunnel's."""
-    return status in _BODILESS or (method in _SPECIAL and (method == "HEAD" or status < 300))
+    return status in BODILESS or (method in SPECIAL and (method == "HEAD" or status < 300))
 
 
 def announced_length(method: str, status: int, own: int, size: int) -> int:

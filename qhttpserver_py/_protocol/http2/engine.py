@@ -15,7 +15,7 @@ from h2.errors import ErrorCodes
 from qhttpserver_py._protocol import wire
 from qhttpserver_py._protocol.engine import Event, Headers, Limits, Message, Refusal, Reset, Waits
 from qhttpserver_py._protocol.http2 import budget as h2_budget
-from qhttpserver_py._protocol.http2.content import announced_length, is_bodiless
+from qhttpserver_py._protocol.http2.content import BODILESS, SPECIAL, announced_length, is_bodiless
 from qhttpserver_py._protocol.http2.frames import (
     DEFAULT_WINDOW,
     END_STREAM,
@@ -182,7 +182,8 @@ class Http2Engine(Receiving):
         if head is None:
             return
         method = stream.message.method
-        bodiless = is_bodiless(method, status)
+        # Asked first what most replies are not: a call costs as much as the rest of this.
+        bodiless = (status in BODILESS or method in SPECIAL) and is_bodiless(method, status)
         block = self._block_of(head, announced_length(method, status, head.length, size) if bodiless else size)
         if bodiless or not size:
             outbox.head(stream_id, block, END_STREAM)

@@ -64,8 +64,10 @@ class Outbox:
     def add(self, stream: Stream, reply: Reply, data: bytes) -> None:
         """Queue a piece of body."""
         reply.pieces.append(memoryview(data))
-        reply.size += len(data)
-        self.held += len(data)
+        size = len(data)
+        reply.size += size
+        reply.given += size
+        self.held += size
         self.wake(stream)
 
     def end(self, stream: Stream, reply: Reply, trailers: Headers) -> bool:
@@ -127,7 +129,6 @@ class Outbox:
             reply.pieces[0] = piece[size:]
             piece = piece[:size]
         reply.size -= size
-        reply.sent += size
         self.held -= size
         self.carried += size
         self.window -= size

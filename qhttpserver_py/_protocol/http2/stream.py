@@ -45,13 +45,13 @@ class Upload:
 class Reply:
     """The reply's body on its way out."""
 
-    __slots__ = ("ended", "left", "listed", "pieces", "sent", "size", "trailers")
+    __slots__ = ("ended", "given", "left", "listed", "pieces", "size", "trailers")
 
     def __init__(self, left: int) -> None:
         self.left = left  # bytes of the announced content-length not yet given, or -1
         self.pieces: deque[memoryview] = deque()
         self.size = 0  # bytes in pieces
-        self.sent = 0  # bytes that left
+        self.given = 0  # bytes of the body so far; what is not in pieces has left
         self.ended = False  # nothing follows the pieces but the trailers
         self.trailers: Headers = ()
         self.listed = False  # waiting for its turn

@@ -42,7 +42,7 @@ class Waiting:
         if not outbox.held:
             return []
         starved = [
-            (stream.stream_id, reply.sent)
+            (stream.stream_id, reply.given - reply.size)
             for stream in self._streams.values()
             if stream.window <= 0 and (reply := stream.reply) is not None and reply.size
         ]
