@@ -184,7 +184,7 @@ def served(server, size):
 
     def whole():
         calls.append(1)
-        return bytes(size)
+        return b"x" * size
 
     server.route("/whole", whole)
     return calls
