@@ -21,6 +21,7 @@ from qhttpserver_py._serving.verifiers import Verifiers
 from qhttpserver_py._transport.core import ServerCore
 from qhttpserver_py._transport.interfaces import HeadVerdict
 from qhttpserver_py._transport.listener import Listener
+from qhttpserver_py._websocket.socket import going_away
 from qhttpserver_py.qhttpserverconfiguration import QHttpServerConfiguration
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
@@ -148,6 +149,8 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         self._listeners.clear()
         if self._pending is not None:
             self._pending.close()
+        for socket in tuple(self._route_sockets or ()):
+            going_away(socket)
         self._core.close(timeout)
         for hook in self._close_hooks:
             hook()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import SIGNAL, QCoreApplication, QEvent, QObject, QTimer
@@ -19,6 +20,8 @@ from shiboken6 import isValid
 from qhttpserver_py._protocol.engine import Headers
 from qhttpserver_py._protocol.wire import PHRASES, date_field
 from qhttpserver_py._qt import log
+from qhttpserver_py._websocket.protocol import WebSocketProtocol
+from qhttpserver_py._websocket.socket import MAXIMUM_MESSAGE, WebSocket, going_away
 
 if TYPE_CHECKING:
     from PySide6.QtWebSockets import QWebSocket
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from qhttpserver_py._protocol.engine import Message
     from qhttpserver_py._transport.admission import Seat
     from qhttpserver_py._transport.connection import Connection
+    from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
 MAXIMUM_PENDING = 30
 """Upgraded sockets that may wait to be fetched; the next handshake gets 503."""
@@ -39,7 +43,7 @@ class PendingSockets:
     """Upgraded sockets of one server that the application has not fetched."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[QWebSocket, Any, bytes, Seat]] = deque()
+        self._waiting: deque[tuple[Any, Any, bytes, Seat]] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -84,10 +88,26 @@ class PendingSockets:
         _free_at_end(websocket, seat)
         return True
 
-    def next(self) -> QWebSocket | None:
+    def add_native(
+        self, connection: Connection, request: QHttpServerRequest, rest: bytes, subprotocol: str, parent: QObject
+    ) -> bool:
+        """Make a WebSocket of our own of the connection's socket and queue it; see ``add()``."""
+        websocket, socket, rest, seat = make_native(
+            connection, request, rest, subprotocol, WebSocketProtocol(MAXIMUM_MESSAGE, compression=True), parent
+        )
+        if websocket is None:
+            return False
+        self._waiting.append((websocket, socket, rest, seat))
+        return True
+
+    def next(self) -> Any:
         """Return the oldest waiting socket, the caller's from now on; None when there is none."""
         while self._waiting:
             websocket, socket, rest, _seat = self._waiting.popleft()
+            if type(websocket) is WebSocket and isValid(websocket):
+                websocket.setParent(None)
+                QTimer.singleShot(0, websocket, partial(websocket.start, rest))  # the caller connects its slots first
+                return websocket
             if isValid(websocket):
                 websocket.setParent(None)
                 _release_signals(socket, rest)
@@ -100,6 +120,32 @@ class PendingSockets:
         """Close what nobody fetched."""
         while self._waiting:
             _close(*self._waiting.popleft())
+
+
+def make_native(
+    connection: Connection,
+    request: QHttpServerRequest,
+    rest: bytes,
+    subprotocol: str,
+    protocol: WebSocketProtocol,
+    parent: QObject | None,
+) -> tuple[Any, Any, bytes, Any]:
+    """Return a WebSocket, its Qt socket, what came behind the handshake, and its seat; the first None if it was lost.
+
+    Raises:
+        HandshakeError: the request cannot be accepted; nothing was done to the connection.
+    """
+    answer = protocol.accept(request._message.headers, subprotocol)
+    socket = connection.release()
+    if socket is None:
+        return None, None, rest, None
+    rest += bytes(socket.readAll().data())
+    _forget_trackers(socket)
+    socket.write(answer)
+    websocket = WebSocket(socket, protocol, request, subprotocol, parent)
+    seat = connection.core.admission.seat(connection.host)
+    _free_at_end(websocket, seat)
+    return websocket, socket, rest, seat
 
 
 def _shake_hands(socket: Any, head: bytes, subprotocol: str) -> QWebSocket | None:
@@ -157,7 +203,15 @@ def _deliver(socket: Any) -> None:
         socket.stateChanged.emit(socket.state())
 
 
-def _close(websocket: QWebSocket, socket: Any, _rest: bytes, seat: Seat) -> None:
+def _close(websocket: Any, socket: Any, _rest: bytes, seat: Seat) -> None:
+    if type(websocket) is WebSocket:
+        going_away(websocket)
+        if isValid(socket):
+            socket.disconnectFromHost()
+        if isValid(websocket):
+            websocket.deleteLater()
+        seat.free()
+        return
     from PySide6.QtWebSockets import QWebSocketProtocol
 
     if isValid(websocket):

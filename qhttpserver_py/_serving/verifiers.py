@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from PySide6.QtCore import SIGNAL, QObject
 
@@ -16,10 +18,14 @@ from qhttpserver_py._serving.upgrade import (
     PendingSockets,
     handshake_fault,
     log_refused,
+    make_native,
     offered_subprotocols,
     refusal_reply,
     stay_http,
 )
+from qhttpserver_py._serving.websocket_routes import WebSocketRoutes, run
+from qhttpserver_py._websocket.protocol import WebSocketProtocol
+from qhttpserver_py._websocket.socket import MAXIMUM_MESSAGE, PING_INTERVAL, WebSocket
 from qhttpserver_py.qhttpserverwebsocketupgraderesponse import QHttpServerWebSocketUpgradeResponse as Verdict
 
 if TYPE_CHECKING:
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
 
 NOT_CONNECTED = "WebSocket received but no slots connected to QWebSocketServer::newConnection"
 
+Backend = Literal["auto", "qt", "native"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -43,6 +50,9 @@ class Verifiers:
     _core: ServerCore
     _verifiers: Sequence[ContextBound] = ()
     _pending: PendingSockets | None = None
+    _backend: Backend = "auto"
+    _websocket_routes: WebSocketRoutes | None = None
+    _route_sockets: weakref.WeakSet[WebSocket] | None = None
 
     if TYPE_CHECKING:  # of QAbstractHttpServer
         _listeners: dict[int, Listener]
@@ -62,14 +72,14 @@ class Verifiers:
         one. The first verdict that is not ``passToNext()`` counts. Without *func* a decorator.
 
         Raises:
-            ImportError: PySide6-Addons, which has QWebSocket, is not installed.
+            ImportError: neither PySide6-Addons, which has QWebSocket, nor the package ``websockets`` is installed.
             TypeError: *context* is no QObject, or *func* cannot be called.
             RuntimeError: called from another thread than the server's.
 
         Qt: QAbstractHttpServer::addWebSocketUpgradeVerifier.
         """
         self._check_thread("addWebSocketUpgradeVerifier")
-        _require_websockets()
+        _require_websockets(self._backend)
         if not isinstance(context, QObject):
             raise TypeError(f"addWebSocketUpgradeVerifier(): context is a QObject, not {type(context).__name__}")
 
@@ -84,6 +94,74 @@ class Verifiers:
         add(func)
         return None
 
+    def setWebSocketBackend(self, backend: Backend, /) -> None:
+        """Choose what ``nextPendingWebSocketConnection()`` gives.
+
+        "qt" is a QWebSocket of PySide6-Addons, "native" a ``qhttpserver_py.websocket.WebSocket`` with the same names
+        and signals, "auto" the first where it is installed, else the second.
+
+        Raises:
+            ImportError: what it needs is not installed.
+            ValueError: *backend* is none of the three.
+
+        Not in Qt.
+        """
+        if backend not in ("auto", "qt", "native"):
+            raise ValueError(f"setWebSocketBackend() takes 'auto', 'qt' or 'native', not {backend!r}")
+        _require_websockets(backend)
+        self._backend = backend
+
+    def websocket(
+        self,
+        pathPattern: str,
+        callback: Any = None,
+        /,
+        *,
+        subprotocols: Sequence[str] = (),
+        origins: Sequence[str] | None = None,
+        max_message_size: int = MAXIMUM_MESSAGE,
+        compression: bool = True,
+        ping_interval: float = PING_INTERVAL,
+    ) -> Any:
+        """Call ``callback(socket, *values)`` for each WebSocket whose path matches; without *callback* a decorator.
+
+        A coroutine has the socket until it returns: ``async for message in socket``, ``await socket.send(...)``. A
+        function connects its signals, and keeps it. *values* are the path's ``<arg>``s, by their annotations.
+
+        Args:
+            pathPattern: as in ``QHttpServer.route``.
+            callback: a coroutine function or a function; its first parameter is the socket.
+            subprotocols: those it speaks; the client's first of them is agreed on.
+            origins: pages of these origins may connect besides those of this host; "*" is any.
+            max_message_size: octets of the largest message, inflated; a larger one closes with 1009.
+            compression: whether permessage-deflate is agreed on where the client offers it.
+            ping_interval: seconds of silence after which the peer is pinged; 0 for never.
+
+        Returns:
+            True, or False where the rule is refused; as a decorator the function, unchanged.
+
+        Raises:
+            ImportError: the package ``websockets`` is not installed.
+            RuntimeError: called from another thread than the server's.
+
+        Not in Qt.
+        """
+        self._check_thread("websocket")
+        _require_websockets("native")
+        if self._websocket_routes is None:
+            self._websocket_routes = WebSocketRoutes(self)  # type: ignore[arg-type]
+            self._route_sockets = weakref.WeakSet()
+        add = partial(
+            self._websocket_routes.add,
+            pathPattern,
+            subprotocols=tuple(subprotocols),
+            origins=origins,
+            maximum_size=max_message_size,
+            compression=compression,
+            ping_interval=ping_interval,
+        )
+        return add(callback) if callback is not None else lambda function: (add(function), function)[1]
+
     def _drop_verifier(self, bound: ContextBound) -> None:
         self._verifiers = [kept for kept in self._verifiers if kept is not bound]
 
@@ -94,7 +172,7 @@ class Verifiers:
         """
         return self._pending is not None and len(self._pending) > 0
 
-    def nextPendingWebSocketConnection(self) -> QWebSocket | None:
+    def nextPendingWebSocketConnection(self) -> QWebSocket | Any:
         """Return the oldest upgraded socket, connected and the caller's own; None when there is none.
 
         What the peer sent meanwhile is delivered after the caller returned to the event loop.
@@ -109,6 +187,10 @@ class Verifiers:
         """Decide on a request that asks for an upgrade to WebSocket; routes are not consulted."""
         connection = exchange.connection
         if connection is None:
+            return
+        routes = self._websocket_routes
+        if routes is not None and (found := routes.find(exchange.message)) is not None:
+            self._upgrade_route(exchange, request, found)
             return
         if self._verifiers and connection.host is None:
             log.warning(log.HTTP1, "WebSocket over a local socket: QWebSocketServer cannot take it; answering 501")
@@ -211,9 +293,35 @@ class Verifiers:
         if self._pending.full():
             self._refuse_upgrade(exchange, 503, b"too many WebSocket connections wait to be fetched")
             return
-        self._hand_over(exchange, subprotocol, self._pending)
+        self._hand_over(exchange, request, subprotocol, self._pending)
 
-    def _hand_over(self, exchange: Exchange, subprotocol: str, pending: PendingSockets) -> None:
+    def _upgrade_route(self, exchange: Exchange, request: QHttpServerRequest, found: Any) -> None:
+        """Make the upgrade that a route asks for, and call its handler."""
+        route, binding, captures = found
+        connection, message = exchange.connection, exchange.message
+        assert connection is not None
+        if (fault := handshake_fault(message)) is not None:
+            self._refuse_upgrade(exchange, fault[0], fault[1].encode())
+            return
+        if not route.admits(message):
+            self._refuse_upgrade(exchange, 403, b"pages of this origin may not connect")
+            return
+        rest: bytes | None = connection.engine.unread()  # type: ignore[attr-defined]
+        if rest is None:
+            self._refuse_upgrade(exchange, 400, b"too much data behind the handshake")
+            return
+        subprotocol, protocol = route.subprotocol(message), route.protocol()
+        socket, _, rest, _ = make_native(connection, request, rest, subprotocol, protocol, self)  # type: ignore[arg-type]
+        exchange.upgraded()
+        if socket is not None:
+            assert self._route_sockets is not None
+            self._route_sockets.add(socket)
+            socket.disconnected.connect(socket.deleteLater)
+            run(self._core, route, binding, captures, socket, rest)
+
+    def _hand_over(
+        self, exchange: Exchange, request: QHttpServerRequest, subprotocol: str, pending: PendingSockets
+    ) -> None:
         connection, server = exchange.connection, self
         assert connection is not None
         rest: bytes | None = connection.engine.unread()  # type: ignore[attr-defined]
@@ -223,7 +331,10 @@ class Verifiers:
             else:  # close() left it time for a verdict
                 self._refuse_upgrade(exchange, 503, b"the server is closing")
             return
-        added = pending.add(connection, exchange.message, rest, subprotocol, server)  # type: ignore[arg-type]
+        if uses_qt(self._backend):
+            added = pending.add(connection, exchange.message, rest, subprotocol, server)  # type: ignore[arg-type]
+        else:
+            added = pending.add_native(connection, request, rest, subprotocol, server)  # type: ignore[arg-type]
         exchange.upgraded()
         if added:
             server.newWebSocketConnection.emit()  # type: ignore[attr-defined]
@@ -246,10 +357,23 @@ class Verifiers:
         exchange.send_raw(status, refusal_reply(status, text, exchange.fields), len(text))
 
 
-def _require_websockets() -> None:
+def uses_qt(backend: Backend) -> bool:
+    """Return whether *backend* gives QWebSockets."""
+    if backend == "auto":
+        return _has_qt()
+    return backend == "qt"
+
+
+def _has_qt() -> bool:
     try:
         import PySide6.QtWebSockets  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "WebSockets need QtWebSockets of PySide6-Addons: pip install 'qhttpserver-py[websockets]'"
-        ) from error
+    except ImportError:
+        return False
+    return True
+
+
+def _require_websockets(backend: Backend) -> None:
+    if not uses_qt(backend):
+        WebSocketProtocol(MAXIMUM_MESSAGE, compression=False)  # raises where its package is missing
+    elif not _has_qt():
+        raise ImportError("QWebSocket needs PySide6-Addons: pip install 'qhttpserver-py[qwebsocket]'")

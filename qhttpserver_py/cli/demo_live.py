@@ -25,7 +25,7 @@ class Live(QObject):
     """Keeps the WebSockets of a server, its parent.
 
     Raises:
-        ImportError: QtWebSockets is not installed.
+        ImportError: neither QtWebSockets nor the package ``websockets`` is installed.
     """
 
     def __init__(self, server: QHttpServer) -> None:
@@ -44,8 +44,6 @@ class Live(QObject):
 
     def connected(self) -> None:
         """Take a new WebSocket."""
-        from PySide6.QtWebSockets import QWebSocket
-
         server = self.parent()
         assert isinstance(server, QHttpServer)
         socket = server.nextPendingWebSocketConnection()
@@ -56,8 +54,8 @@ class Live(QObject):
         socket.disconnected.connect(partial(self.gone, socket))
         if socket.requestUrl().path() == ECHO:
             # Through partial: connected to directly, the methods make the binding write a line.
-            socket.textMessageReceived.connect(partial(QWebSocket.sendTextMessage, socket))
-            socket.binaryMessageReceived.connect(partial(QWebSocket.sendBinaryMessage, socket))
+            socket.textMessageReceived.connect(partial(type(socket).sendTextMessage, socket))
+            socket.binaryMessageReceived.connect(partial(type(socket).sendBinaryMessage, socket))
         else:
             if not self._watchers:
                 self._answered = 0

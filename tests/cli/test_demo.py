@@ -183,8 +183,23 @@ def test_who_gets_no_websocket(server: QHttpServer, path: str, origin: str, stat
     assert status in heard[0]
 
 
-def test_without_qtwebsockets_the_page_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_addons_the_websockets_work_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = make_server()
+    server.setWebSocketBackend("native")
+    bound(server)
+    client, heard = websocket(server, "/echo")
+    assert rawclient.spin(client.isValid)
+    client.sendTextMessage("hello")
+    assert rawclient.spin(lambda: heard == ["hello"])
+    _rate, numbers = websocket(server, "/rate")
+    assert rawclient.spin(lambda: numbers)
+    assert "answered" in numbers[0]
+    server.close()
+
+
+def test_without_any_websockets_the_page_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PySide6.QtWebSockets", None)
+    monkeypatch.setitem(sys.modules, "websockets.server", None)
     server = make_server()
     bound(server)
     for path in ("/echo", "/rate"):

@@ -266,6 +266,7 @@ def test_http2_neither_offers_nor_takes_extended_connect():
 WITHOUT = """
 import sys
 sys.modules["PySide6.QtWebSockets"] = None
+sys.modules["websockets.server"] = None
 from PySide6.QtCore import QCoreApplication, QObject
 app = QCoreApplication([])
 import qhttpserver_py

@@ -1,0 +1,124 @@
+"""Routes of WebSockets: which handler takes a handshake, and what becomes of the socket when it returns."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QObject
+
+from qhttpserver_py._loop import eventloop
+from qhttpserver_py._protocol.engine import Message
+from qhttpserver_py._serving.upgrade import offered_subprotocols
+from qhttpserver_py._websocket.protocol import INTERNAL, NORMAL, HandshakeError, WebSocketProtocol
+from qhttpserver_py._websocket.socket import WebSocket
+from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
+from qhttpserver_py.qhttpserverrouter import QHttpServerRouter
+
+
+class _Handler:
+    """A handler without its first parameter, the socket, which is put in just before the call."""
+
+    def __init__(self, callback: Callable[..., Any]) -> None:
+        self.__wrapped__ = callback  # where its annotations are looked up
+        self.__qualname__ = getattr(callback, "__qualname__", type(callback).__qualname__)
+        signature = inspect.signature(callback)
+        self.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
+        self.socket: WebSocket | None = None
+
+    def __call__(self, *arguments: object, **named: object) -> Any:
+        socket, self.socket = self.socket, None
+        return self.__wrapped__(socket, *arguments, **named)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a WebSocket route was registered with."""
+
+    handler: _Handler
+    subprotocols: Sequence[str]
+    origins: Sequence[str] | None
+    maximum_size: int
+    compression: bool
+    ping_interval: float
+
+    def admits(self, message: Message) -> bool:
+        """Return whether a page of the origin that asks may: this host's, a listed one, or none (RFC 6455 10.2)."""
+        origin = next((value for name, value in message.headers if name == b"origin"), None)
+        if origin is None or (self.origins is not None and "*" in self.origins):
+            return True
+        host = next((value for name, value in message.headers if name == b"host"), b"")
+        text = origin.decode("latin-1").lower()
+        if text.partition("://")[2] == host.decode("latin-1").lower():
+            return True
+        return self.origins is not None and text in [one.lower() for one in self.origins]
+
+    def subprotocol(self, message: Message) -> str:
+        """Return the first sub-protocol of the client's that the route speaks, "" for none."""
+        return next((name for name in offered_subprotocols(message) if name in self.subprotocols), "")
+
+    def protocol(self) -> WebSocketProtocol:
+        """Return a new connection's protocol."""
+        return WebSocketProtocol(self.maximum_size, compression=self.compression)
+
+
+class WebSocketRoutes:
+    """The WebSocket routes of one server."""
+
+    def __init__(self, server: QObject) -> None:
+        self._router = QHttpServerRouter(server)
+        self._server = server
+        self._routes: dict[int, Route] = {}
+
+    def add(self, pattern: str, callback: Callable[..., Any], **options: Any) -> bool:
+        """Register *callback*; return False where the rule is refused."""
+        handler = _Handler(callback)
+        rule = self._router._add_view(pattern, QHttpServerRequest.Method.Get, self._server, handler)
+        if rule is None:
+            return False
+        self._routes[id(rule)] = Route(handler, **options)
+        return True
+
+    def find(self, message: Message) -> tuple[Route, Any, tuple[object, ...]] | None:
+        """Return the route for *message*, its binding, and what its path captures."""
+        found = self._router._lookup(message)
+        if found is None:
+            return None
+        rule, captures = found
+        return self._routes[id(rule)], rule._binding, captures
+
+
+def run(core: Any, route: Route, binding: Any, captures: tuple[object, ...], socket: WebSocket, rest: bytes) -> None:
+    """Call the handler with *socket*; a coroutine has it until it returns."""
+    socket.setPingInterval(route.ping_interval)
+    route.handler.socket = socket
+    label = binding.name
+    try:
+        result = binding.call(captures, socket._request, None)
+    except Exception as error:  # noqa: BLE001 - user code
+        core.report(error, label)
+        socket.start(rest, queued=True)
+        socket.close(INTERNAL)
+        return
+    is_coroutine = inspect.iscoroutine(result)
+    socket.start(rest, queued=is_coroutine)
+    if not is_coroutine:
+        return
+
+    async def until_done() -> None:
+        try:
+            await result
+        except Exception as error:  # noqa: BLE001 - user code
+            if not isinstance(error, ConnectionError):
+                core.report(error, label)
+                socket.close(INTERNAL)
+        finally:
+            socket.close(NORMAL)
+
+    task = eventloop.start(until_done())
+    socket.disconnected.connect(lambda: task.get_loop().call_later(1.0, task.cancel) and None)
+
+
+__all__ = ["HandshakeError", "Route", "WebSocketRoutes", "run"]
