@@ -126,7 +126,7 @@ class Verifiers:
         """Call ``callback(socket, *values)`` for each WebSocket whose path matches; without *callback* a decorator.
 
         A coroutine has the socket until it returns: ``async for message in socket``, ``await socket.send(...)``. A
-        function connects its signals, and keeps it. *values* are the path's ``<arg>``s, by their annotations.
+        function connects its signals, and keeps it. *values* are what each ``<arg>`` captured, by their annotations.
 
         Args:
             pathPattern: as in ``QHttpServer.route``.
