@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from enum import IntEnum
 from time import monotonic
 from typing import Any
 
@@ -14,6 +13,7 @@ from PySide6.QtNetwork import QAbstractSocket, QHostAddress, QNetworkRequest, QT
 from shiboken6 import isValid
 
 from qhttpserver_py._qt.snake_case import with_snake_case
+from qhttpserver_py._websocket.closecode import CloseCode
 from qhttpserver_py._websocket.protocol import GOING_AWAY, NORMAL, Message, WebSocketProtocol
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
@@ -33,24 +33,6 @@ PING_INTERVAL = 20.0
 """Seconds of silence after which the peer is asked whether it is there; as long again without a word ends it."""
 
 
-class CloseCode(IntEnum):
-    """Why a WebSocket was closed (RFC 6455 7.4.1), by the names of QWebSocketProtocol. Qt: QWebSocketProtocol."""
-
-    CloseCodeNormal = 1000
-    CloseCodeGoingAway = 1001
-    CloseCodeProtocolError = 1002
-    CloseCodeDatatypeNotSupported = 1003
-    CloseCodeReserved1004 = 1004
-    CloseCodeMissingStatusCode = 1005
-    CloseCodeAbnormalDisconnection = 1006
-    CloseCodeWrongDatatype = 1007
-    CloseCodePolicyViolated = 1008
-    CloseCodeTooMuchData = 1009
-    CloseCodeMissingExtension = 1010
-    CloseCodeBadOperation = 1011
-    CloseCodeTlsHandshakeFailed = 1015
-
-
 class ConnectionClosed(ConnectionError):  # noqa: N818 - named for what happened
     """The WebSocket is closed; raised by ``send()`` and ``recv()``. Not in Qt."""
 
@@ -66,17 +48,29 @@ class WebSocket(QObject):
     """
 
     textMessageReceived = Signal(str)
+    """A whole text message came. Qt: QWebSocket::textMessageReceived."""
     binaryMessageReceived = Signal(QByteArray)
+    """A whole binary message came. Qt: QWebSocket::binaryMessageReceived."""
     textFrameReceived = Signal(str, bool)
+    """Text came; here always with its end. Qt: QWebSocket::textFrameReceived."""
     binaryFrameReceived = Signal(QByteArray, bool)
+    """Octets came; here always with their end. Qt: QWebSocket::binaryFrameReceived."""
     connected = Signal()
+    """Never emitted: a server's WebSocket is connected when it is given. Qt: QWebSocket::connected."""
     disconnected = Signal()
+    """The connection is over. Qt: QWebSocket::disconnected."""
     aboutToClose = Signal()
+    """This side closes. Qt: QWebSocket::aboutToClose."""
     readChannelFinished = Signal()
+    """Nothing more will come. Qt: QWebSocket::readChannelFinished."""
     bytesWritten = Signal(int)
+    """So many octets were given to the system. Qt: QWebSocket::bytesWritten."""
     pong = Signal(int, QByteArray)
+    """A pong came: milliseconds since the ping, and its payload. Qt: QWebSocket::pong."""
     errorOccurred = Signal(QAbstractSocket.SocketError)
+    """The socket failed. Qt: QWebSocket::errorOccurred."""
     stateChanged = Signal(QAbstractSocket.SocketState)
+    """It closes, or is closed. Qt: QWebSocket::stateChanged."""
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ handlers of ``QHttpServer.websocket()``. They need the package ``websockets``, t
 
 from __future__ import annotations
 
-from qhttpserver_py._websocket.socket import CloseCode, ConnectionClosed, WebSocket
+from qhttpserver_py._websocket.closecode import CloseCode
+from qhttpserver_py._websocket.socket import ConnectionClosed, WebSocket
 
 __all__ = ["CloseCode", "ConnectionClosed", "WebSocket"]
