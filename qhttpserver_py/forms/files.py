@@ -109,7 +109,10 @@ class FormFile:
         """
         target = Path(destination)
         if self._path is None:
-            target.write_bytes(self.read())
+            with open(target, "wb", opener=_private) as file:
+                file.write(self.read())
+            if os.name == "posix":
+                target.chmod(0o600)  # what was there before may have been readable
         else:
             self._file.close()
             shutil.move(self._path, target)
@@ -144,6 +147,10 @@ class FormFile:
 
 def _nothing() -> None:
     """There is nothing to delete yet."""
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _delete(file: IO[bytes], path: str) -> None:

@@ -14,6 +14,10 @@ from urllib.parse import quote, unquote_to_bytes
 # Device names that Windows finds in every directory, whatever their extension.
 _WINDOWS_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?:[ .:].*)?", re.IGNORECASE)
 _WINDOWS_ILLEGAL = frozenset('<>:"|?*')
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+MAXIMUM_PATH = 4096
+"""Octets of a path as sent; a longer one names nothing. Systems have no longer ones, and looking costs time."""
+
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -40,13 +44,15 @@ def split_path(raw: bytes, *, windows: bool = os.name == "nt") -> list[str] | No
     backslashes that were not), control characters, drive letters, and on Windows its reserved names,
     streams and trailing dots or blanks.
     """
-    if not raw.startswith(b"/"):
+    if not raw.startswith(b"/") or len(raw) > MAXIMUM_PATH:
         return None
+    # As routes and protections see it: with one "%" that begins no escape, none of them is one.
+    decode = unquote_to_bytes if _BAD_ESCAPE.search(raw) is None else bytes
     segments: list[str] = []
     pieces = raw[1:].split(b"/")
     for index, piece in enumerate(pieces):
         try:
-            segment = unquote_to_bytes(piece).decode("utf-8")
+            segment = decode(piece).decode("utf-8")
         except UnicodeError:
             return None
         is_trailing_slash = not segment and index == len(pieces) - 1

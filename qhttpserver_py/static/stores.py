@@ -11,12 +11,13 @@ import stat
 import time
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from PySide6.QtCore import QDir, QFile, QFileDevice, QFileInfo, QIODevice
 
 from qhttpserver_py._content.conditional import Representation
-from qhttpserver_py.static.listing import Entry
+from qhttpserver_py.static.listing import MAX_ENTRIES, Entry
 from qhttpserver_py.static.paths import inside, is_plain_name
 
 _READ_ONLY = QIODevice.OpenModeFlag.ReadOnly
@@ -24,6 +25,10 @@ _READ_ONLY = QIODevice.OpenModeFlag.ReadOnly
 _OPEN_FLAGS = os.O_RDONLY
 for _flag in ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_BINARY", "O_NOINHERIT"):
     _OPEN_FLAGS |= getattr(os, _flag, 0)
+_DIRECTORY_FLAGS = os.O_RDONLY
+for _flag in ("O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC"):
+    _DIRECTORY_FLAGS |= getattr(os, _flag, 0)
+_OPENS_RELATIVE = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 _STARTED = int(time.time())
 
 
@@ -63,11 +68,13 @@ class Folder:
 
     def __init__(self, directory: str) -> None:
         self._root = os.path.realpath(directory)
+        self._folds_case = folds_case(self._root)
 
     def locate(self, segments: list[str]) -> Place | None:
         """See Store."""
-        path = os.path.realpath(os.path.join(self._root, *segments))  # noqa: PTH118 - a path per request
-        if not inside(self._root, path):
+        asked = os.path.join(self._root, *segments)  # noqa: PTH118 - a path per request
+        path = os.path.realpath(asked)
+        if not inside(self._root, path) or (self._folds_case and not self._is_spelled_so(segments)):
             return None
         try:
             mode = os.stat(path).st_mode  # noqa: PTH116
@@ -77,6 +84,18 @@ class Folder:
             return None
         return Place(path, self._names(path), stat.S_ISDIR(mode))
 
+    def _is_spelled_so(self, segments: list[str]) -> bool:
+        """Whether each segment is spelled as it is stored: "/Secret" must not pass by what protects "/secret"."""
+        path = self._root
+        try:
+            for segment in segments:
+                if segment not in os.listdir(path):  # noqa: PTH208
+                    return False
+                path = os.path.join(path, segment)  # noqa: PTH118
+        except OSError:
+            return False
+        return True
+
     def _names(self, path: str) -> tuple[str, ...]:
         below = path[len(self._root) :].strip(os.sep)
         return tuple(below.split(os.sep)) if below else ()  # noqa: PTH206
@@ -84,7 +103,8 @@ class Folder:
     def entries(self, place: Place) -> Iterator[Entry]:
         """See Store."""
         try:
-            found = list(os.scandir(place.path))
+            with os.scandir(place.path) as items:
+                found = list(islice(items, MAX_ENTRIES + 1))
         except OSError:
             return
         for item in found:
@@ -103,7 +123,7 @@ class Folder:
     def open(self, place: Place) -> OpenedFile | None:
         """See Store."""
         try:
-            descriptor = os.open(place.path, _OPEN_FLAGS)
+            descriptor = self._open_below(place)
         except OSError:
             return None
         info = os.fstat(descriptor)
@@ -115,6 +135,40 @@ class Folder:
             return None
         etag = f'"{info.st_mtime_ns:x}-{info.st_size:x}"'
         return OpenedFile(device, Representation(etag, int(info.st_mtime), info.st_size))
+
+    def _open_below(self, place: Place) -> int:
+        """Return a descriptor of what was judged, though links were put in its way meanwhile.
+
+        Each directory is opened from the one above and no link is followed. Where the system cannot do that, what was
+        opened is compared with what the path leads to afterwards. Raises OSError where it cannot be opened.
+        """
+        if not _OPENS_RELATIVE:
+            descriptor = os.open(place.path, _OPEN_FLAGS)
+            try:
+                same = os.path.samestat(os.fstat(descriptor), os.stat(place.path))  # noqa: PTH116
+                if not same or os.path.realpath(place.path) != place.path:
+                    raise OSError("the path was exchanged while it was opened")
+            except OSError:
+                os.close(descriptor)
+                raise
+            return descriptor
+        directory = os.open(self._root, _DIRECTORY_FLAGS)
+        try:
+            for name in place.names[:-1]:
+                directory, above = os.open(name, _DIRECTORY_FLAGS, dir_fd=directory), directory
+                os.close(above)
+            return os.open(place.names[-1], _OPEN_FLAGS, dir_fd=directory)
+        finally:
+            os.close(directory)
+
+
+def folds_case(path: str) -> bool:
+    """Return whether the file system at *path* takes names of another case for the same, as on Windows and macOS."""
+    other = path.swapcase()
+    try:
+        return other != path and os.path.samefile(path, other)  # noqa: PTH121
+    except OSError:
+        return False
 
 
 class Resources:

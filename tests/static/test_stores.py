@@ -8,6 +8,7 @@ import socket
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -104,7 +105,7 @@ def test_a_file_that_vanishes_while_it_is_listed(files: StaticFiles, monkeypatch
         def stat(self) -> None:
             raise FileNotFoundError
 
-    monkeypatch.setattr("qhttpserver_py.static.stores.os.scandir", lambda _path: [Gone(name="gone.txt")])
+    monkeypatch.setattr("qhttpserver_py.static.stores.os.scandir", lambda _path: nullcontext([Gone(name="gone.txt")]))
     assert b"gone.txt" not in ask(files, "/").body
 
 
