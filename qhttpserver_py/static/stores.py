@@ -73,10 +73,10 @@ class Folder:
     def locate(self, segments: list[str]) -> Place | None:
         """See Store."""
         asked = os.path.join(self._root, *segments)  # noqa: PTH118 - a path per request
-        path = os.path.realpath(asked)
-        if not inside(self._root, path) or (self._folds_case and not self._is_spelled_so(segments)):
-            return None
         try:
+            path = os.path.realpath(asked)
+            if not inside(self._root, path) or (self._folds_case and not self._is_spelled_so(segments)):
+                return None
             mode = os.stat(path).st_mode  # noqa: PTH116
         except (OSError, ValueError):
             return None
