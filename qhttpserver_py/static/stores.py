@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -139,19 +140,15 @@ class Folder:
     def _open_below(self, place: Place) -> int:
         """Return a descriptor of what was judged, though links were put in its way meanwhile.
 
-        Each directory is opened from the one above and no link is followed. Where the system cannot do that, what was
-        opened is compared with what the path leads to afterwards. Raises OSError where it cannot be opened.
+        Each directory is opened from the one above and no link is followed. Where the system cannot do that, it tells
+        the path of what was opened. Raises OSError where it cannot be opened.
         """
         if not _OPENS_RELATIVE:
             descriptor = os.open(place.path, _OPEN_FLAGS)
-            try:
-                same = os.path.samestat(os.fstat(descriptor), os.stat(place.path))  # noqa: PTH116
-                if not same or os.path.realpath(place.path) != place.path:
-                    raise OSError("the path was exchanged while it was opened")
-            except OSError:
-                os.close(descriptor)
-                raise
-            return descriptor
+            if inside(self._root, opened_path(descriptor)):
+                return descriptor
+            os.close(descriptor)
+            raise OSError("the path was exchanged while it was opened")
         directory = os.open(self._root, _DIRECTORY_FLAGS)
         try:
             for name in place.names[:-1]:
@@ -160,6 +157,25 @@ class Folder:
             return os.open(place.names[-1], _OPEN_FLAGS, dir_fd=directory)
         finally:
             os.close(directory)
+
+
+def opened_path(descriptor: int) -> str:
+    """Return the resolved path of an open file, as the system knows it: of Windows, and of Linux for the tests.
+
+    Raises OSError where the system does not tell.
+    """
+    if sys.platform == "win32":
+        import ctypes
+        import msvcrt
+
+        buffer = ctypes.create_unicode_buffer(32768)
+        handle = msvcrt.get_osfhandle(descriptor)
+        size = ctypes.windll.kernel32.GetFinalPathNameByHandleW(handle, buffer, len(buffer), 0)
+        if not 0 < size < len(buffer):
+            raise OSError("the system does not tell the path of an open file")
+        path = buffer.value
+        return "\\\\" + path[8:] if path.startswith("\\\\?\\UNC\\") else path.removeprefix("\\\\?\\")
+    return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
 
 
 def folds_case(path: str) -> bool:
