@@ -40,7 +40,7 @@ class HttpCycle:
     """Runs the application once. Belongs to the server's thread."""
 
     __slots__ = (
-        "_begun", "_body", "_disconnected", "_exchange", "_fields", "_length", "_more", "_pieces", "_room", "_status",
+        "_begun", "_body", "_disconnected", "_exchange", "_fields", "_length", "_more", "_pieces", "_rooms", "_status",
         "_stream", "_trailers", "_trailing", "_waiters", "state", "task",
     )  # fmt: skip
 
@@ -57,7 +57,7 @@ class HttpCycle:
         self._trailers: list[Header] = []
         self._begun = False  # a head is on its way to the peer
         self._disconnected = False
-        self._room: asyncio.Future[None] | None = None
+        self._rooms: list[asyncio.Future[None]] | None = None  # of the tasks whose send waits
         self._waiters: list[asyncio.Future[None]] = []
         self.state = START
         self.task: asyncio.Task[None] | None = None
@@ -82,7 +82,8 @@ class HttpCycle:
     def _end(self) -> None:
         self._disconnected = True
         self._wake()
-        if self._exchange.state == 0 and self._exchange.connection is not None:  # it was cancelled
+        cut = self._begun and self.state != DONE  # what an error handler began is not ours to cut
+        if (cut or self._exchange.state == 0) and self._exchange.connection is not None:  # it was cancelled
             self._exchange.fail()
         self._exchange.waited()
 
@@ -215,24 +216,21 @@ class HttpCycle:
     # ---- waiting
 
     def _wait_for_room(self) -> asyncio.Future[None]:
-        if self._room is None:
+        if self._rooms is None:
+            self._rooms = []
             self._exchange.when_drained(self._drained)
-        self._room = asyncio.get_running_loop().create_future()
-        return self._room
+        room = asyncio.get_running_loop().create_future()  # one for each task: one that is cancelled ends only its own
+        self._rooms.append(room)
+        return room
 
     def _drained(self) -> None:
-        room = self._room
-        if room is not None and not room.done() and self._exchange.backlog() <= HIGH_WATER // 2:
-            room.set_result(None)
+        if self._rooms and self._exchange.backlog() <= HIGH_WATER // 2:
+            self._rooms = _resolved(self._rooms)
 
     def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        room = self._room
-        if room is not None and not room.done():
-            room.set_result(None)
+        self._waiters = _resolved(self._waiters)
+        if self._rooms:
+            self._rooms = _resolved(self._rooms)
 
     def _left(self) -> None:
         """The client has left before the response was complete."""
@@ -241,6 +239,14 @@ class HttpCycle:
         task = self.task
         if task is not None and not task.done():
             task.get_loop().call_later(GRACE, _cancel, task)
+
+
+def _resolved(waiters: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]:
+    """Let go on what awaits one of *waiters*; return a list for those to come."""
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
+    return []
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

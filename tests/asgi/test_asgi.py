@@ -384,6 +384,44 @@ def test_an_application_that_never_answers_harms_nobody(server) -> None:
     assert spin(lambda: not mounted._tasks)
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_application_whose_task_is_cancelled_ends_its_response(server, begun) -> None:
+    async def application(scope, receive, send) -> None:
+        if begun:
+            await send(start())
+            await send(body(b"some", more=True))
+        raise asyncio.CancelledError
+
+    asgi.mount(server, "/", application, lifespan="off")
+    client = RawClient(bound(server))
+    client.get("/")
+    if begun:
+        assert client.wait_closed()
+    else:
+        assert client.reply().status == 500
+
+
+def test_two_tasks_that_send_both_go_on(server) -> None:
+    ended: list[int] = []
+
+    async def application(scope, receive, send) -> None:
+        await send(start())
+
+        async def pour(number: int) -> None:
+            for _ in range(8):
+                await send(body(bytes(1_000_000), more=True))
+            ended.append(number)
+
+        await asyncio.gather(pour(1), pour(2))
+        await send(body())
+
+    asgi.mount(server, "/", application, lifespan="off")
+    client = RawClient(bound(server))
+    client.get("/")
+    assert spin(lambda: len(ended) == 2)
+    assert len(client.reply().body) == 16_000_000
+
+
 # ---- lifespan
 
 
