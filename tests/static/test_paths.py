@@ -158,7 +158,7 @@ def test_url_cannot_name_another_host() -> None:
 @settings(deadline=None, max_examples=500)
 @given(raw=st.text(alphabet="/.%\\2eEfF5cC0aA:~ \x00ü", max_size=24).map(lambda text: "/" + text))
 def test_nothing_joins_to_a_place_outside(raw: str) -> None:
-    for windows in (False, True):
+    for windows in (True,) if os.name == "nt" else (False, True):
         segments = split_path(raw.encode(), windows=windows)
         if segments is not None:
             joined = os.path.normpath(os.path.join("/srv/www", *segments))

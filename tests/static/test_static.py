@@ -187,6 +187,7 @@ def test_index(files: StaticFiles, site: Path) -> None:
     assert b"index.html" in ask(StaticFiles(site, index=""), "/with%20index/").body
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
 def test_listing(site: Path) -> None:
     (site / "<b>&.txt").write_text("x")
     (site / "a:b").write_text("x")

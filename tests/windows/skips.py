@@ -1,0 +1,37 @@
+"""What is not run under Wine, and why; and the part that is worth most."""
+
+from __future__ import annotations
+
+_CERTIFICATES = "its certificates need the package cryptography, which Wine 8 does not load"
+_WHEEL = "compares with the wheel in a process of its own, and Wine 8 runs only PySide6 6.8"
+_POSIX = "starts POSIX programs"
+
+LEFT_OUT = {
+    "tests/differential/test_differential.py": _WHEEL,
+    "tests/differential/test_http2.py": _WHEEL,
+    "tests/project/test_packaging.py": "builds wheels, which needs a virtual environment",
+    "tests/project/test_typing.py": "runs mypy and pyright, which are no Windows programs here",
+    "tests/project/test_stub.py": _WHEEL,
+    "tests/documentation/test_docs.py": "runs Sphinx",
+    "tests/live/test_chromium.py": _POSIX,
+    "tests/live/test_chromium_http2.py": _POSIX,
+    "tests/live/test_clients.py": _CERTIFICATES,
+    "tests/live/test_sessions.py": _CERTIFICATES,
+    "tests/soak/test_soak.py": "reads /proc",
+    "tests/benchmarks/test_budget.py": "counts calls, which are the same everywhere",
+}
+
+QUICK = [
+    "tests/transport/test_sockets.py",
+    "tests/test_qabstracthttpserver.py",
+    "tests/test_qhttpserver.py",
+    "tests/protocol/http1/test_engine.py",
+    "tests/routing/test_table.py",
+    "tests/exchange/test_streams.py",
+    "tests/static/test_static.py",
+    "tests/static/test_exchanged.py",
+    "tests/static/test_paths.py",
+    "tests/cli/test_recognise.py",
+    "tests/asgi/test_asgi.py",
+    "tests/websocket/test_native.py",
+]
