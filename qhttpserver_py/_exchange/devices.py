@@ -280,7 +280,7 @@ def _failure(device: QIODevice, error_before: str) -> str | None:
     return f"{type(device).__name__}: {device.errorString()}" if failed else None
 
 
-_dying: set[QProcess] = set()
+_ending: set[QProcess] = set()
 
 
 def release(device: QIODevice) -> None:
@@ -288,10 +288,10 @@ def release(device: QIODevice) -> None:
     if not isValid(device):
         return
     if isinstance(device, QProcess) and device.state() != QProcess.ProcessState.NotRunning:
-        _dying.add(device)
-        bury = partial(_bury, device)
-        device.finished.connect(bury)
-        device.errorOccurred.connect(bury)
+        _ending.add(device)
+        delete_ended = partial(_delete_later, device)
+        device.finished.connect(delete_ended)
+        device.errorOccurred.connect(delete_ended)
         device.kill()
         return
     try:
@@ -302,14 +302,14 @@ def release(device: QIODevice) -> None:
         device.deleteLater()
 
 
-def _bury(process: QProcess, *_: object) -> None:
-    if process in _dying and process.state() == QProcess.ProcessState.NotRunning:
-        _dying.discard(process)
+def _delete_later(process: QProcess, *_: object) -> None:
+    if process in _ending and process.state() == QProcess.ProcessState.NotRunning:
+        _ending.discard(process)
         process.deleteLater()
 
 
 @atexit.register
-def _await_dying() -> None:
-    for process in tuple(_dying):
+def _wait_for_ended() -> None:
+    for process in tuple(_ending):
         if isValid(process):
             process.waitForFinished(500)

@@ -92,7 +92,7 @@ class Limits:
         self.persistent_tail = b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n\r\n" % seconds
 
 
-class Judged:
+class HeadDecision:
     """What a request's head decided before its body was here."""
 
     __slots__ = ("answer", "fields")
@@ -114,9 +114,9 @@ class Message:
         "authority",
         "body",
         "complete",
+        "decision",
         "expects_continue",
         "headers",
-        "judged",
         "method",
         "path",
         "pieces",
@@ -151,7 +151,7 @@ class Message:
         self.pieces: list[bytes] = []  # streaming only: body bytes not yet fetched
         self.path: str | None = None  # percent-decoded path, filled by the router
         self.route: object = None  # (generation, method-independent match), filled by the router
-        self.judged: Judged | None = None  # while the body is still to come, filled by the server
+        self.decision: HeadDecision | None = None  # while the body is still to come, filled by the server
 
     def again(self) -> Message:
         """Return a message with this one's head, as if it had just been parsed."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from PySide6.QtCore import QObject
 
-from qhttpserver_py._protocol.engine import Headers, Judged, Message
+from qhttpserver_py._protocol.engine import HeadDecision, Headers, Message
 from qhttpserver_py._qt.snake_case import with_snake_case
 from qhttpserver_py._routing.context import ContextBound
 from qhttpserver_py._serving.failures import failure_reply
@@ -27,7 +27,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class Policy(Protocol):
     """What decides by a request's head alone, before any handler; it may run user code."""
 
-    def judge(self, request: QHttpServerRequest) -> Judged:
+    def decide_by_head(self, request: QHttpServerRequest) -> HeadDecision:
         """Return what answers *request*, if it may not go on, and fields for whatever reply follows."""
         ...
 
@@ -96,21 +96,21 @@ class Guards:
     def _admit(self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder) -> bool:
         """Whether the request may go on now; where not, it is answered, or goes on by itself later."""
         if self._policy is not None:
-            judged = exchange.message.judged or self._judge(self._policy, request, exchange.label)
-            exchange.fields = judged.fields
-            if judged.answer is not None:
-                self._turn_away(exchange, request, judged.answer)
+            decision = exchange.message.decision or self._decide_by_head(self._policy, request, exchange.label)
+            exchange.fields = decision.fields
+            if decision.answer is not None:
+                self._turn_away(exchange, request, decision.answer)
                 return False
         return self._ask_guards(list(self._guards), exchange, request, responder)
 
-    def _judge(self, policy: Policy, request: QHttpServerRequest, label: str) -> Judged:
+    def _decide_by_head(self, policy: Policy, request: QHttpServerRequest, label: str) -> HeadDecision:
         try:
-            judged = policy.judge(request)
+            decision = policy.decide_by_head(request)
         except Exception as error:  # noqa: BLE001 - user code: what cannot say yes has not said it
-            judged = Judged(failure_reply(self._core, error, label), policy.fields(None))
+            decision = HeadDecision(failure_reply(self._core, error, label), policy.fields(None))
         if not request._message.complete:  # once: a token may be good for one request
-            request._message.judged = judged
-        return judged
+            request._message.decision = decision
+        return decision
 
     def _refuses_head(self, connection: Connection, message: Message) -> bool:
         """Whether a message whose body is still to come is to be refused at once."""
@@ -118,15 +118,15 @@ class Guards:
         if policy is None:
             return False
         request = QHttpServerRequest._make(message, connection.peer)
-        return self._judge(policy, request, self._label(message)).answer is not None
+        return self._decide_by_head(policy, request, self._label(message)).answer is not None
 
     def _refusal_fields(self, connection: Connection, message: Message | None) -> Headers:
         """Let pages read why they were refused, where they may read anything (Fetch 4.10)."""
         policy = self._policy
         if policy is None:
             return ()
-        if message is not None and message.judged is not None:
-            return message.judged.fields
+        if message is not None and message.decision is not None:
+            return message.decision.fields
         try:
             return policy.fields(None if message is None else QHttpServerRequest._make(message, connection.peer))
         except Exception as error:  # noqa: BLE001 - user code: what cannot say yes has not said it

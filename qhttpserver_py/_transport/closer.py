@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from qhttpserver_py._exchange.exchange import Exchange
     from qhttpserver_py._protocol.engine import Engine
     from qhttpserver_py._transport.core import ServerCore
-    from qhttpserver_py._transport.lingering import Given
+    from qhttpserver_py._transport.lingering import UnsentBytes
     from qhttpserver_py.qhttpserverrequest import Peer
 
 LINGER = 2.0
@@ -48,26 +48,26 @@ class Closing:
         "_busy",
         "_deadlines",
         "_depth",
+        "_disconnected",
         "_dispatching",
         "_exchanges",
         "_first",
-        "_given",
-        "_grave",
         "_held",
         "_keeps_alive",
         "_queue",
         "_taken",
         "_taken_at",
         "_taken_before",
+        "_unsent",
         "_windowed",
         "active_at",
         "closing",
         "closing_at",
         "core",
         "counted",
-        "doomed",
         "drops_input",
         "engine",
+        "grace_is_over",
         "head_since",
         "host",
         "peer",
@@ -89,8 +89,8 @@ class Closing:
         self._windowed = False  # HTTP/2: no more requests are served until the peer opens its windows
         self._dispatching = 0  # stream whose handler is on the stack
         self._depth = 0  # slots of the socket that are on the stack
-        self._grave: Any = None  # the socket, dead, while such a slot runs
-        self._given: Given | None = None  # what Qt may still keep of replies, where the peer lags behind
+        self._disconnected: Any = None  # the socket, disconnected, while such a slot runs
+        self._unsent: UnsentBytes | None = None  # what Qt may still keep of replies, where the peer lags behind
         self._keeps_alive = False  # the system asks a silent peer whether it is there
         self._held = 0  # why we do not read, as bits
         self._first: bytes | None = b""  # bytes received before the protocol was clear
@@ -99,7 +99,7 @@ class Closing:
         self.head_since = 0.0  # when the head being received began, 0 between heads
         self.closing = False
         self.closing_at = 0.0  # when to stop being polite
-        self.doomed = False  # the server was closed, and its grace is over
+        self.grace_is_over = False  # the server was closed, and its grace is over
         self.drops_input = False  # lingering: what the peer still sends is thrown away
         self._taken = 0  # bytes that left since they are counted: since a sweep found some waiting
         self._taken_before = 0
@@ -145,7 +145,7 @@ class Closing:
             return
         file = sockets.duplicate(socket)
         if file >= 0:  # else the process has none left, or the system no such thing
-            drain = Drain(file, LINGER, self.core.nursery, self.core.tails.discard)
+            drain = Drain(file, LINGER, self.core.socket_parent, self.core.tails.discard)
             self.core.tails.add(drain)
             socket.disconnected.connect(drain.shut)
         sockets.disconnect(socket)
@@ -158,7 +158,7 @@ class Closing:
         """See ``Sending``."""
         raise NotImplementedError
 
-    def _close_given(self) -> None:
+    def _close_unsent(self) -> None:
         """See ``Sending``."""
         raise NotImplementedError
 
@@ -189,7 +189,7 @@ class Closing:
 
     def drop(self) -> None:
         """Time is up: cut replies in flight, but not the one whose handler is closing the server now."""
-        self.doomed = True
+        self.grace_is_over = True
         if self.closing:
             self.closing_at = min(self.closing_at, monotonic() + LAST_BYTES)
         elif not self._dispatching:
@@ -220,43 +220,43 @@ class Closing:
         if socket is None:
             return
         self.closing = True
-        if self._given is not None:
+        if self._unsent is not None:
             self._keep_tail(socket)
         if self._queue or self._exchanges:
             self._cancel_all()
         self.core.forget(self)
-        self._bury(socket)
+        self._delete_later(socket)
 
-    def lose_socket(self) -> None:
+    def abandon_socket(self) -> None:
         """The server is being deleted: close, cancel what was in flight, dispatch no more."""
         socket, self.socket = self.socket, None
         self.closing = True
         self._cancel_all()
         if socket is not None and isValid(socket):
             socket.abort()
-            self._bury(socket)
-        self._close_given()
+            self._delete_later(socket)
+        self._close_unsent()
 
-    def _bury(self, socket: Any) -> None:
+    def _delete_later(self, socket: Any) -> None:
         """Delete *socket*, but not while it emits: Qt goes on with it when our slot returns."""
         if self._depth:
-            self._grave = socket
+            self._disconnected = socket
         elif isValid(socket):  # not where it is Qt that deletes it, when the program ends
             # Its parent's wrapper would keep its own for good; ours keeps it until it is deleted:
             # without a parent the last reference deletes at once, and it may be emitting.
             socket.setParent(None)
             socket.deleteLater()
-            self.core.keep_while_dying(socket)
+            self.core.keep_until_deleted(socket)
 
     def _leave_slot(self) -> None:
         """A slot of the socket returns to Qt; behind the last one a dead socket can go."""
         self._depth -= 1
-        self._empty_grave()
+        self._delete_disconnected()
 
-    def _empty_grave(self) -> None:
-        if self._grave is not None and not self._depth:
-            grave, self._grave = self._grave, None
-            self._bury(grave)
+    def _delete_disconnected(self) -> None:
+        if self._disconnected is not None and not self._depth:
+            socket, self._disconnected = self._disconnected, None
+            self._delete_later(socket)
 
     def _cancel_all(self) -> None:
         self._queue.clear()
@@ -276,7 +276,7 @@ class Closing:
         socket = self.socket
         if socket is None:
             return
-        if self.doomed and not self._dispatching and (not self.closing or now >= self.closing_at):
+        if self.grace_is_over and not self._dispatching and (not self.closing or now >= self.closing_at):
             self.abort()  # the handler that closed the server answers late, or the peer takes nothing
             return
         if self.closing:
@@ -309,7 +309,7 @@ class Closing:
         """See ``Connection``."""
         raise NotImplementedError
 
-    def excuse(self, seconds: float) -> None:
+    def postpone_deadlines(self, seconds: float) -> None:
         """The event loop stood still, or the machine slept: the peer is not to blame for that time."""
         self.active_at += seconds
         self.closing_at += seconds
@@ -318,7 +318,7 @@ class Closing:
         if self._taken_at:
             self._taken_at += seconds
         if self._deadlines is not None:
-            self._deadlines.excuse(seconds)
+            self._deadlines.postpone_deadlines(seconds)
 
     def _overdue(self, now: float) -> bool:
         """Whether a closing connection has been waited for long enough; a slow download goes on."""

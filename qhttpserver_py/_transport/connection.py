@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 READ_BUFFER = 262144
 """Most bytes Qt holds unread for one connection; TCP pushes back beyond."""
 
-TURN = 32
+REQUESTS_PER_TURN = 32
 """Requests served in one go before other connections and the GUI get their turn."""
 
 MAXIMUM_NESTED = 20
@@ -105,8 +105,8 @@ class Connection(Sending):
             core.nested -= 1
             if core.deferred:
                 core.resume_deferred()
-            if self._grave is not None:
-                self._empty_grave()
+            if self._disconnected is not None:
+                self._delete_disconnected()
             if not self._watches_end and self.socket is not None:
                 self.watch_end()
 
@@ -180,7 +180,7 @@ class Connection(Sending):
         """Dispatch queued events, as many as may be answered now."""
         queue = self._queue
         others = False
-        for _ in range(TURN):
+        for _ in range(REQUESTS_PER_TURN):
             if not queue or self._busy or self._windowed or self._held & HELD_BY_PEER:
                 break
             if self.socket is None or self.closing:
@@ -353,7 +353,7 @@ class Connection(Sending):
             socket.disconnected.disconnect(self.on_disconnected)
         if self._watches_drain:
             sockets.disconnect_written(socket, self.on_bytes_written)
-        self._close_given()
+        self._close_unsent()
         self._queue.clear()
         self.core.forget(self)
         return socket

@@ -60,7 +60,7 @@ class ServerCore:
         self.deferred: set[Callable[[], None]] = set()  # what waits until fewer are
         # Parent of all sockets, and nobody's child: Qt would delete them with the server that listens,
         # or with ours, in the middle of their own signal if a handler deletes it.
-        self.nursery = QObject()
+        self.socket_parent = QObject()
         self._server: Callable[[], Any] = weakref.ref(server)
         self._mailbox = Mailbox(server)
         self._timer: QTimer | None = QTimer(server)
@@ -70,7 +70,7 @@ class ServerCore:
         self._ident = threading.get_ident()
         self._idle_hooks: list[Callable[[], object]] = []
         self.tails: set[Remainder] = set()  # what remains of connections that Qt has closed
-        self._dying: list[Any] = []
+        self._ending: list[Any] = []
         self._dead = 0  # how many of these died before the last sweep
         when_destroyed(server, self.shut_down)
 
@@ -138,14 +138,14 @@ class ServerCore:
             server._pending.drop_closed()
         return self.admission.crowded(host)
 
-    def keep_while_dying(self, socket: Any) -> None:
+    def keep_until_deleted(self, socket: Any) -> None:
         """Hold the wrapper of a dead *socket* until Qt has deleted it: over the next sweep, or soon if none comes."""
-        self._dying.append(socket)
+        self._ending.append(socket)
         if not self.connections:
             self.post(self._let_go)
 
     def _let_go(self) -> None:
-        self._dying.clear()
+        self._ending.clear()
         self._dead = 0
 
     def when_idle(self, hook: Callable[[], object]) -> None:
@@ -187,7 +187,7 @@ class ServerCore:
         self._timer = None
         self.limits.memo.clear()
         for connection in tuple(self.connections):
-            connection.lose_socket()
+            connection.abandon_socket()
         self.connections.clear()
         for tail in tuple(self.tails):
             tail.stop()
@@ -203,11 +203,11 @@ class ServerCore:
         self.turns += 1
         now, timeout = monotonic(), float(max(self.limits.keep_alive, 0))
         lost, self._swept_at = now - self._swept_at - SWEEP_MS / 1000, now
-        del self._dying[: self._dead]
-        self._dead = len(self._dying)
+        del self._ending[: self._dead]
+        self._dead = len(self._ending)
         if lost > _STALL:
             for connection in self.connections:
-                connection.excuse(lost)
+                connection.postpone_deadlines(lost)
         else:
             self._sweep_on(iter(tuple(self.connections)), now, timeout)
 

@@ -35,7 +35,7 @@ class Counted(Protocol):
         """Close at once; the peer sees that the reply was cut."""
         ...
 
-    def lose_socket(self) -> None:
+    def abandon_socket(self) -> None:
         """The server is being deleted: close, and dispatch no more."""
         ...
 
@@ -43,7 +43,7 @@ class Counted(Protocol):
         """Enforce the deadlines; *timeout* is the keep-alive timeout in seconds."""
         ...
 
-    def excuse(self, seconds: float) -> None:
+    def postpone_deadlines(self, seconds: float) -> None:
         """The event loop stood still for so long, which is not the peer's fault."""
         ...
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Given:
+class UnsentBytes:
     """What Qt was given to write and may still keep, the same objects, not copies; and a descriptor to write it to.
 
     Until ``close()`` the system does not tell the peer that Qt has closed the connection. Raises OSError where the
@@ -56,7 +56,7 @@ class Given:
         return views
 
 
-class Outliving:
+class LingeringDescriptor:
     """A descriptor that outlives its connection, for a while. Lives in the server's thread; closes the descriptor."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Outliving:
         kind: QSocketNotifier.Type,
         patience: float,
         parent: QObject,
-        done: Callable[[Outliving], object],
+        done: Callable[[LingeringDescriptor], object],
     ) -> None:
         self._file = file
         self._done = done
@@ -98,7 +98,7 @@ class Outliving:
         self._done(self)
 
 
-class Tail(Outliving):
+class Tail(LingeringDescriptor):
     """Writes bytes as the peer takes them."""
 
     def __init__(
@@ -107,7 +107,7 @@ class Tail(Outliving):
         pieces: Iterable[memoryview],
         patience: float,
         parent: QObject,
-        done: Callable[[Outliving], object],
+        done: Callable[[LingeringDescriptor], object],
     ) -> None:
         super().__init__(file, QSocketNotifier.Type.Write, patience, parent, done)
         self._pieces = deque(pieces)
@@ -143,14 +143,16 @@ class Tail(Outliving):
             pieces[0] = pieces[0][count:]
 
 
-class Drain(Outliving):
+class Drain(LingeringDescriptor):
     """Throws away what a peer still sends below a TLS connection that was closed.
 
     The peer has to get its close_notify (RFC 9112 9.8), and Qt sends it only as it closes the connection, which
     would reset it under our last reply.
     """
 
-    def __init__(self, file: int, patience: float, parent: QObject, done: Callable[[Outliving], object]) -> None:
+    def __init__(
+        self, file: int, patience: float, parent: QObject, done: Callable[[LingeringDescriptor], object]
+    ) -> None:
         super().__init__(file, QSocketNotifier.Type.Read, patience, parent, done)
 
     def shut(self) -> None:

@@ -143,7 +143,7 @@ class Listener:
                 socket.abort()
                 socket.deleteLater()
                 return
-        socket.setParent(core.nursery)
+        socket.setParent(core.socket_parent)
         connection = Connection(core, socket, host, peer)
         connection.counted = not status
         core.adopt(connection)

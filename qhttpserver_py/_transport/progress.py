@@ -30,7 +30,7 @@ class Progress:
         self._marks = marks
         return late
 
-    def excuse(self, seconds: float) -> None:
+    def postpone_deadlines(self, seconds: float) -> None:
         """Nobody is to blame for so many seconds."""
         for key, (count, since) in self._marks.items():
             self._marks[key] = count, since + seconds
@@ -52,8 +52,8 @@ class StreamDeadlines:
             self._idle = requests, active_at
         return requests >= 0 and now - self._idle[1] >= timeout
 
-    def excuse(self, seconds: float) -> None:
+    def postpone_deadlines(self, seconds: float) -> None:
         """Nobody is to blame for so many seconds."""
-        self.uploads.excuse(seconds)
-        self.replies.excuse(seconds)
+        self.uploads.postpone_deadlines(seconds)
+        self.replies.postpone_deadlines(seconds)
         self._idle = self._idle[0], self._idle[1] + seconds

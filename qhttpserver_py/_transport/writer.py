@@ -15,7 +15,7 @@ from shiboken6 import isValid
 
 from qhttpserver_py._transport import sockets
 from qhttpserver_py._transport.closer import GRACE
-from qhttpserver_py._transport.lingering import Given, Tail
+from qhttpserver_py._transport.lingering import Tail, UnsentBytes
 from qhttpserver_py._transport.reader import Incoming
 
 if TYPE_CHECKING:
@@ -154,36 +154,36 @@ class Sending(Incoming):
         if self._descriptor is None or socket is None or self.engine.interleaves:
             return
         waiting = int(socket.bytesToWrite())
-        if self._given is None:
+        if self._unsent is None:
             if not waiting:
                 return
             try:
-                self._given = Given(self._descriptor())
+                self._unsent = UnsentBytes(self._descriptor())
             except OSError:  # no descriptor is left: then it is lost
                 return
             self.watch_end()
-        self._given.add(data, waiting)
+        self._unsent.add(data, waiting)
 
-    def _close_given(self) -> None:
-        given, self._given = self._given, None
+    def _close_unsent(self) -> None:
+        given, self._unsent = self._unsent, None
         if given is not None:
             given.close()
 
     def _keep_tail(self, socket: Any) -> None:
-        given, self._given = self._given, None
+        given, self._unsent = self._unsent, None
         if given is None:
             return
         core = self.core
         waiting = int(socket.bytesToWrite()) if isValid(socket) else 0  # Qt deletes it when the program ends
-        if waiting and sockets.peer_closed(socket) and not (self._busy or self._exchanges or self.doomed):
-            core.tails.add(Tail(given.file, given.last(waiting), GRACE, core.nursery, core.tails.discard))
+        if waiting and sockets.peer_closed(socket) and not (self._busy or self._exchanges or self.grace_is_over):
+            core.tails.add(Tail(given.file, given.last(waiting), GRACE, core.socket_parent, core.tails.discard))
         else:
             given.close()
 
     def _is_behind(self) -> bool:
         self._behind = not Sending._qt_wrote or self.socket.bytesToWrite() > 0
-        if self._given is not None and not self._behind:
-            self._close_given()
+        if self._unsent is not None and not self._behind:
+            self._close_unsent()
         return self._behind
 
     def flush_unless_dispatching(self, stream_id: int) -> None:

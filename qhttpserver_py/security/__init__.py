@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from qhttpserver_py._protocol.engine import Header, Headers, Judged
+from qhttpserver_py._protocol.engine import HeadDecision, Header, Headers
 from qhttpserver_py._qt import log
 from qhttpserver_py._qt.headers import with_fields
 from qhttpserver_py._routing.table import path_of
@@ -264,17 +264,17 @@ class _Policy:
         self.cors: Cors | None = None
         self.bearer: _Bearer | None = None
 
-    def judge(self, request: QHttpServerRequest) -> Judged:
+    def decide_by_head(self, request: QHttpServerRequest) -> HeadDecision:
         """See ``_guards.Policy``."""
         refusal = self._check_host(request) or self._check_origin(request)
         if refusal is not None:
-            return Judged(refusal, self.headers)
+            return HeadDecision(refusal, self.headers)
         if self.cors is not None and is_preflight(request):
             answer = self._preflight(self.cors, request)
             if answer is not None:
-                return Judged(answer, self.headers)
+                return HeadDecision(answer, self.headers)
         answer = self.bearer.refusal(request) if self.bearer is not None else None
-        return Judged(answer, self.fields(request))
+        return HeadDecision(answer, self.fields(request))
 
     def fields(self, request: QHttpServerRequest | None) -> Headers:
         """See ``_guards.Policy``."""

@@ -115,7 +115,7 @@ class Ledger:
         text = self._unmet_text(self.expectations)
         return [*found, AssertionError(text)] if text else found
 
-    def excuse(self) -> None:
+    def postpone_deadlines(self) -> None:
         """Forget what is wrong up to now: it was reported."""
         self._raised.update(id(error) for error in (*self.assertions, *self.handler_errors))
         self._raised.update(id(e) for e in self.expectations if not e.met)

@@ -450,7 +450,7 @@ def test_a_running_process_is_killed_quietly(qtlog):
     wait_until(lambda: reader.pieces, 20)
     reader.source.close()
     wait_until(lambda: not isValid(device))
-    assert not devices._dying
+    assert not devices._ending
     assert not qtlog.records
 
 
@@ -458,8 +458,8 @@ def test_processes_still_dying_at_exit_are_waited_for(qtlog):
     device = process("import time; time.sleep(60)")
     assert device.waitForStarted()
     make_source(device).close()
-    devices._await_dying()
-    assert not devices._dying
+    devices._wait_for_ended()
+    assert not devices._ending
     settle()
     assert not isValid(device)
     assert not qtlog.records

@@ -296,7 +296,7 @@ def test_refusals_over_http2(served: Served) -> None:
 # ---- rules that are functions
 
 
-async def promises(_given: str) -> bool:
+async def promises(_unsent: str) -> bool:
     return False
 
 

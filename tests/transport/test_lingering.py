@@ -15,7 +15,7 @@ from shiboken6 import delete
 
 from qhttpserver_py import QHttpServer
 from qhttpserver_py._transport import writer as sending
-from qhttpserver_py._transport.lingering import Given
+from qhttpserver_py._transport.lingering import UnsentBytes
 from qhttpserver_py.testing.loop import Waiters, call_in_worker
 from qhttpserver_py.testing.tls import TlsAuthority
 
@@ -42,7 +42,7 @@ SIZE = 12_000_000
     ],
 )
 def test_what_qt_may_still_keep(added: list[tuple[bytes, int]], count: int, expected: bytes) -> None:
-    given = Given(0)
+    given = UnsentBytes(0)
     for piece, waiting in added:
         given.add(piece, waiting)
     given.close()
@@ -50,7 +50,7 @@ def test_what_qt_may_still_keep(added: list[tuple[bytes, int]], count: int, expe
 
 
 def test_what_has_left_is_forgotten() -> None:
-    given = Given(0)
+    given = UnsentBytes(0)
     for _ in range(1000):
         given.add(bytes(1000), 1500)
     given.close()
@@ -107,7 +107,7 @@ def test_a_large_reply_after_a_half_close(server: QHttpServer) -> None:
     assert spin(lambda: not server._core.tails)
     settle()
     assert files() <= before
-    assert not server._core.nursery.children()
+    assert not server._core.socket_parent.children()
 
 
 def test_a_reply_that_is_cut_looks_cut(server: QHttpServer) -> None:
@@ -185,7 +185,7 @@ def test_a_keep_alive_connection_lets_the_second_descriptor_go(server: QHttpServ
     server.route("/small", lambda: "small")
     port = bound(server)
     with half_closed(port, "/large") as client:
-        assert spin(lambda: [c for c in server._core.connections if c._given is not None])
+        assert spin(lambda: [c for c in server._core.connections if c._unsent is not None])
         (connection,) = server._core.connections
         received = bytearray()
 
@@ -197,7 +197,7 @@ def test_a_keep_alive_connection_lets_the_second_descriptor_go(server: QHttpServ
         assert spin(read)
         client.sendall(b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n")
         assert spin(lambda: read() and received.endswith(b"small"))
-        assert connection._given is None
+        assert connection._unsent is None
 
 
 def test_where_no_descriptor_is_left_the_reply_goes_on(server: QHttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +208,7 @@ def test_where_no_descriptor_is_left_the_reply_goes_on(server: QHttpServer, monk
     with half_closed(port, "/large") as client:
         monkeypatch.setattr("qhttpserver_py._transport.lingering.os.dup", none_left)
         assert spin(lambda: [c for c in server._core.connections if c.socket.bytesToWrite()])
-        assert [c._given for c in server._core.connections] == [None]
+        assert [c._unsent for c in server._core.connections] == [None]
         assert spin(lambda: len(client.recv(1)) == 1)
 
 

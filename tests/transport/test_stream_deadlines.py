@@ -56,7 +56,7 @@ def test_what_grows_enough_is_not_overdue():
     assert progress.overdue([(1, 0), (3, 0)], 10, 0.0, 5.0) == []
     assert progress.overdue([(1, 10), (3, 9)], 10, 4.0, 5.0) == []
     assert progress.overdue([(1, 10), (3, 9)], 10, 5.0, 5.0) == [3]
-    progress.excuse(3.0)
+    progress.postpone_deadlines(3.0)
     assert progress.overdue([(1, 10)], 10, 11.0, 5.0) == []
     assert progress.overdue([(1, 10)], 10, 12.0, 5.0) == [1]
 
@@ -76,7 +76,7 @@ def test_a_connection_is_idle_when_no_request_was_open_for_long():
     assert deadlines.is_idle(1, 104.0, 105.0, 5.0)
     assert not deadlines.is_idle(-1, 106.0, 120.0, 5.0)
     assert not deadlines.is_idle(1, 120.0, 120.5, 5.0)
-    deadlines.excuse(10.0)
+    deadlines.postpone_deadlines(10.0)
     assert not deadlines.is_idle(1, 120.0, 134.0, 5.0)
     assert deadlines.is_idle(1, 120.0, 135.0, 5.0)
 

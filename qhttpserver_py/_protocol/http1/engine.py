@@ -150,8 +150,8 @@ class Http1Engine(Http1Receiver):
             self.abort(refusal_event.stream_id)
             return
         if refusal_event.status:
-            judged = self._message.judged if self._message is not None else None
-            fields = refusal_event.fields or (judged.fields if judged is not None else ())
+            decision = self._message.decision if self._message is not None else None
+            fields = refusal_event.fields or (decision.fields if decision is not None else ())
             self._out.append(refusal(refusal_event.status, fields))
         self._finish(linger=True)
 

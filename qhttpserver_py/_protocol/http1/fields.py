@@ -86,7 +86,7 @@ def _parse_lines(lines: list[bytes]) -> list[Header]:
         tool = _make_tool()
     feed, taken = tool
     try:
-        # The true request line is ours to judge: llhttp knows neither every method nor HTTP/1.2.
+        # The true request line is ours to decide_by_head: llhttp knows neither every method nor HTTP/1.2.
         feed(b"GET / HTTP/1.1\r\n%b\r\n\r\n" % block)
     except (httptools.HttpParserUpgrade, httptools.HttpParserError):
         pass  # a transfer coding it does not know, say; below we see whether the syntax was right

@@ -22,7 +22,7 @@ from qhttpserver_py._protocol.http2.frames import (
 from qhttpserver_py._protocol.http2.hpack_encoder import HeaderEncoder
 from qhttpserver_py._protocol.http2.stream import Reply, Stream
 
-MAX_TURN = 65536
+MAX_REQUESTS_PER_TURN = 65536
 """Most bytes of one stream's turn, however large frames the peer takes."""
 
 
@@ -122,7 +122,7 @@ class Outbox:
     def _turn(self, stream: Stream, reply: Reply) -> bool:
         """Queue one frame of body; return whether it ended the stream."""
         piece = reply.pieces[0]
-        size = min(len(piece), self.window, stream.window, self.frame_size, MAX_TURN)
+        size = min(len(piece), self.window, stream.window, self.frame_size, MAX_REQUESTS_PER_TURN)
         if size == len(piece):
             reply.pieces.popleft()
         else:
