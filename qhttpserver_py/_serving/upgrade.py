@@ -177,7 +177,7 @@ def _free_at_end(websocket: Any, seat: Seat) -> None:
 
 
 def _forget_trackers(socket: Any) -> None:
-    """Undo what the binding connected to ``destroyed`` for our slots; the QWebSocket that is being deleted would warn of it."""
+    """Undo what PySide connected to ``destroyed`` for our slots: a QWebSocket that is deleted would warn of it."""
     if socket.receivers(SIGNAL("destroyed(QObject*)")):
         socket.destroyed.disconnect()
 

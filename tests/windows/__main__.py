@@ -6,6 +6,7 @@ one, two at a time: a crash costs a file. Ends with pytest's totals.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import tarfile
 import zipfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 from .skips import LEFT_OUT, QUICK
@@ -78,11 +80,28 @@ def build() -> None:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site)
     (site / "sitecustomize.py").write_text(SITECUSTOMIZE)
-    executable = next((HOME / "py").rglob("python.exe"))
-    paths = [f"python3{MINOR}.zip", ".", windows_path(site), windows_path(ROOT), "import site"]
-    executable.with_name(f"python3{MINOR}._pth").write_text("\n".join(paths) + "\n")
+    make_certificates(site)
     wine("reg", "add", r"HKCU\Software\Wine", "/v", "Version", "/d", "win10", "/f")
     (HOME / "ready").touch()
+
+
+def make_certificates(site: Path) -> None:
+    """Put a trustme in place whose certificates are made here: the package cryptography does not load under Wine."""
+    import trustme
+
+    hosts = ("localhost", "127.0.0.1", "::1", "example.test", "other.test")
+    made = []
+    for _ in range(4):
+        ca = trustme.CA()
+        entry: dict[str, object] = {"ca": ca.cert_pem.bytes().decode()}
+        past = datetime(2020, 1, 1, tzinfo=UTC)
+        for name, leaf in (("leaf", ca.issue_cert(*hosts)), ("expired", ca.issue_cert(*hosts, not_after=past))):
+            chain = [blob.bytes().decode() for blob in leaf.cert_chain_pems]
+            entry[name] = {"key": leaf.private_key_pem.bytes().decode(), "chain": chain}
+        made.append(entry)
+    shutil.rmtree(site / "trustme", ignore_errors=True)
+    (site / "trustme_files.json").write_text(json.dumps(made))
+    shutil.copy(Path(__file__).with_name("trustme_files.py"), site / "trustme.py")
 
 
 def windows_path(path: Path) -> str:
@@ -129,6 +148,9 @@ def main() -> int:
         return 0 if "--if-there" in sys.argv else 2
     if not (HOME / "ready").exists():
         build()
+    executable = next((HOME / "py").rglob("python.exe"))
+    paths = [f"python3{MINOR}.zip", ".", windows_path(HOME / "site"), windows_path(ROOT), "import site"]
+    executable.with_name(f"python3{MINOR}._pth").write_text("\n".join(paths) + "\n")
     arguments = [one for one in sys.argv[1:] if one not in ("--quick", "--if-there")]
     named = [one for one in arguments if one.endswith(".py")]
     options = [one for one in arguments if one not in named]
