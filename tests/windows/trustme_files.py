@@ -1,4 +1,4 @@
-"""Stands in for trustme where cryptography does not load: certificates that were made outside, from a file beside this."""
+"""Stands in for trustme where cryptography does not load: certificates from a file, made outside."""
 
 from __future__ import annotations
 
