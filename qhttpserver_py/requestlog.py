@@ -136,7 +136,7 @@ class RequestLogModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.UserRole:
             return getattr(entry, column.name.lower())
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{entry.request_line}\nfrom {entry.peer}: {_phrase(entry.status)}"
+            return _plain(f"{entry.request_line}\nfrom {entry.peer}: {_phrase(entry.status)}")
         if role == Qt.ItemDataRole.TextAlignmentRole and column >= self.Column.Status:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
@@ -195,6 +195,11 @@ def _bytes(size: int) -> str:
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
     return f"{size} B"
+
+
+def _plain(text: str) -> str:
+    """Return *text* so that a tool tip shows it as it is: a peer wrote it, and Qt takes what begins a tag for HTML."""
+    return text.replace("<", "\u2039")
 
 
 def _phrase(status: int) -> str:

@@ -166,3 +166,9 @@ def test_outlives_its_server(server: QHttpServer) -> None:
     gc.collect()
     model.detach()
     assert model.rowCount() == 0
+
+
+def test_a_tool_tip_holds_no_tag_of_the_peers() -> None:
+    from qhttpserver_py.requestlog import _plain
+
+    assert "<" not in _plain("GET /<img src=x> HTTP/1.1")

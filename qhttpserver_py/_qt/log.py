@@ -6,6 +6,7 @@ installed message handler see them as they see those of the original.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from PySide6 import QtCore
@@ -33,21 +34,36 @@ def _category(name: str) -> QLoggingCategory:
 SERVER, RULE, HTTP1, HTTP2, PARSER, SECURITY = (_category(name) for name in _NAMES)
 
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def one_line(text: str) -> str:
+    """Return *text* with its control characters escaped: what a peer writes must not look like a line of the log."""
+    if text.isprintable():
+        return text
+    return _CONTROL.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
 def debug(category: QLoggingCategory, text: str) -> None:
     """Write *text* as a debug message of *category*."""
-    _qt.qCDebug(category, text)
+    _qt.qCDebug(category, one_line(text))
 
 
 def info(category: QLoggingCategory, text: str) -> None:
     """Write *text* as an info message of *category*."""
-    _qt.qCInfo(category, text)
+    _qt.qCInfo(category, one_line(text))
 
 
 def warning(category: QLoggingCategory, text: str) -> None:
     """Write *text* as a warning of *category*."""
-    _qt.qCWarning(category, text)
+    _qt.qCWarning(category, one_line(text))
 
 
 def critical(category: QLoggingCategory, text: str) -> None:
     """Write *text* as a critical message of *category*."""
-    _qt.qCCritical(category, text)
+    _qt.qCCritical(category, one_line(text))

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, QThread, QTimer
+from shiboken6 import isValid
 
 from qhttpserver_py._loop.mailbox import Mailbox
 from qhttpserver_py._protocol.engine import Engine, Headers, Limits, Message, Refusal
@@ -29,6 +30,9 @@ from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 if TYPE_CHECKING:
     from qhttpserver_py._protocol.select import Kind
     from qhttpserver_py.qhttpserverconfiguration import QHttpServerConfiguration
+
+MAXIMUM_NAMED = 256
+"""Handlers that are named for having held the event loop; a label may hold a method that a peer made up."""
 
 SWEEP_MS = 500
 """How often deadlines are looked at while there are connections, in milliseconds."""
@@ -227,7 +231,15 @@ class ServerCore:
 
     def check_thread(self, name: str) -> None:
         """Raise RuntimeError in any other thread than the server's."""
-        if threading.get_ident() != self._ident:
+        here = threading.get_ident()
+        server = self._server()
+        home = server.thread() if server is not None and isValid(server) else None
+        if home is not None and not self.connections:  # it may have been moved, by QObject.moveToThread()
+            if home is not QThread.currentThread():
+                here = 0
+            elif here != self._ident:
+                self._ident, self.socket_parent = here, QObject()
+        if here != self._ident:
             raise RuntimeError(
                 f"{name}() was called from another thread than the server's; "
                 "post it there, for example with QMetaObject.invokeMethod or a queued signal"
@@ -327,7 +339,7 @@ class ServerCore:
             return
         server = self.server()
         label = server._label(message) if server is not None else message.method
-        if label not in self._slow:
+        if label not in self._slow and len(self._slow) < MAXIMUM_NAMED:
             self._slow.add(label)
             log.warning(
                 log.SERVER,

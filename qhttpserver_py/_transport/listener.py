@@ -102,11 +102,15 @@ class Listener:
         """Take all connections that are pending."""
         self._rests = False
         take = self.server.nextPendingConnection
-        while self._core is not None and (socket := take()) is not None:
-            if self._local:
-                self._admit(socket, None, LOCAL, _local_peer(), None)
-            else:
-                self._accept_tcp(socket)
+        try:
+            while self._core is not None and (socket := take()) is not None:
+                if self._local:
+                    self._admit(socket, None, LOCAL, _local_peer(), None)
+                else:
+                    self._accept_tcp(socket)
+        except BaseException:  # Ctrl-C: it is raised in whatever Python code runs next, and that may be here
+            QTimer.singleShot(0, self.server, self.accept)
+            raise
 
     def _accept_tcp(self, socket: Any) -> None:
         core = self._core

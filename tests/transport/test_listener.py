@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import sys
 import weakref
 
 import pytest
@@ -70,3 +71,26 @@ def test_nothing_is_kept_of_a_bound_server_that_is_deleted() -> None:
     assert server._listeners == {}
     assert [ref() for ref in kept] == [None] * len(kept)
     assert not [child for child in server.children() if isinstance(child, QTcpServer)]
+
+
+@pytest.mark.qt_no_exception_capture
+def test_an_interrupt_while_accepting_loses_nobody_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, tcp, left, admitted = QHttpServer(), listening(), [], []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: left.append(kind))
+    assert server.bind(tcp)
+    kind = type(server._listeners[id(tcp)])
+    whole = kind._admit
+
+    def admit(self, taken, *rest) -> None:
+        admitted.append(taken)
+        if len(admitted) == 1:
+            raise KeyboardInterrupt
+        whole(self, taken, *rest)
+
+    monkeypatch.setattr(kind, "_admit", admit)
+    peers = [socket.create_connection(("127.0.0.1", tcp.serverPort()), timeout=5) for _ in range(3)]
+    assert spin(lambda: len(server._core.connections) == 2)
+    assert left in ([], [KeyboardInterrupt])
+    for peer in peers:
+        peer.close()
+    server.close()
