@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from enum import Flag
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
+from urllib.parse import parse_qs
 
 from PySide6.QtCore import QByteArray, QUrl, QUrlQuery
 from PySide6.QtNetwork import QHostAddress, QHttpHeaders, QSslConfiguration
 
+from qhttpserver_py._content.typed import MisfitError, from_json, from_query
 from qhttpserver_py._protocol.engine import Message
+from qhttpserver_py._qt.peer import Peer
 from qhttpserver_py._qt.snake_case import with_snake_case
 from qhttpserver_py.httperror import ContentError
 
@@ -26,26 +28,7 @@ _BODY_WORTH_SHARING = 16384
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 
 
-class Peer:
-    """The two ends of a connection, shared by all its requests and never changed."""
-
-    __slots__ = ("local_address", "local_port", "remote_address", "remote_port", "scheme", "ssl")
-
-    def __init__(
-        self,
-        remote_address: QHostAddress,
-        remote_port: int,
-        local_address: QHostAddress,
-        local_port: int,
-        scheme: str = "http",
-        ssl: Callable[[], QSslConfiguration] | None = None,
-    ) -> None:
-        self.remote_address = remote_address
-        self.remote_port = remote_port
-        self.local_address = local_address
-        self.local_port = local_port
-        self.scheme = scheme  # "http" or "https"
-        self.ssl = ssl  # None without TLS
+T = TypeVar("T")
 
 
 @with_snake_case
@@ -151,6 +134,21 @@ class QHttpServerRequest:
             raise ContentError(400, "the request body is JSON nested too deeply") from None
         except ValueError as error:
             raise ContentError(400, f"the request body is not JSON: {error}") from error
+
+    def jsonAs(self, kind: type[T], /) -> T:
+        """Return the body as a dataclass *kind*; ContentError (400, with the reason) where it is none. Not in Qt."""
+        try:
+            return from_json(kind, self.json())
+        except MisfitError as error:
+            raise ContentError(400, str(error)) from None
+
+    def queryAs(self, kind: type[T], /) -> T:
+        """Return the query's arguments as a dataclass *kind*; ContentError (400) where they are none. Not in Qt."""
+        text = self._message.target.partition(b"?")[2].decode("latin-1")
+        try:
+            return from_query(kind, parse_qs(text, keep_blank_values=True, max_num_fields=1000))
+        except (MisfitError, ValueError) as error:
+            raise ContentError(400, str(error)) from None
 
     def cookies(self) -> dict[str, str]:
         """Return the cookies of the request by name (RFC 6265 5.4); of several with a name, the first.

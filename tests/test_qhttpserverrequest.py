@@ -7,7 +7,8 @@ from PySide6.QtCore import QByteArray, QUrl, QUrlQuery
 from PySide6.QtNetwork import QHostAddress, QHttpHeaders, QSslConfiguration
 
 from qhttpserver_py._protocol.engine import Message
-from qhttpserver_py.qhttpserverrequest import Peer, QHttpServerRequest
+from qhttpserver_py._qt.peer import Peer
+from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
 Method = QHttpServerRequest.Method
 DECODED = QUrl.ComponentFormattingOption.FullyDecoded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Protocol
 
 from qhttpserver_py._serving.results import Shape, empty_response, immediate
@@ -11,6 +12,8 @@ from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
 
 class Reporter(Protocol):
     """Where exceptions of user code are shown."""
+
+    shows_errors: bool
 
     def report(self, error: Exception, label: str = "") -> None:
         """Log *error*, and call sys.excepthook."""
@@ -25,7 +28,12 @@ def failure_reply(reporter: Reporter, error: Exception, label: str) -> QHttpServ
         except Exception as fault:  # noqa: BLE001 - its body or its fields cannot be sent
             error = fault
     reporter.report(error, label)
-    return empty_response(500)
+    if not reporter.shows_errors:
+        return empty_response(500)
+    trace = "".join(traceback.format_exception(error))
+    return Shape((500, {"content-type": "text/plain; charset=utf-8"})).apply(
+        QHttpServerResponse(trace.encode(errors="replace"))
+    )
 
 
 def response_of(error: HttpError) -> QHttpServerResponse:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from qhttpserver_py._exchange.exchange import Exchange
     from qhttpserver_py._protocol.engine import Engine
+    from qhttpserver_py._qt.peer import Peer
     from qhttpserver_py._transport.core import ServerCore
     from qhttpserver_py._transport.lingering import UnsentBytes
-    from qhttpserver_py.qhttpserverrequest import Peer
 
 LINGER = 2.0
 """How long a refused peer may go on sending before the socket is closed, in seconds."""

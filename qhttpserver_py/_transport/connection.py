@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from PySide6.QtNetwork import QLocalSocket, QTcpSocket
 
     from qhttpserver_py._protocol.engine import Engine
+    from qhttpserver_py._qt.peer import Peer
     from qhttpserver_py._transport.core import ServerCore
-    from qhttpserver_py.qhttpserverrequest import Peer
 
 READ_BUFFER = 262144
 """Most bytes Qt holds unread for one connection; TCP pushes back beyond."""

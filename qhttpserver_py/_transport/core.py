@@ -60,6 +60,7 @@ class ServerCore:
         self._sweeps = False  # a sweep has begun and is not through
         self.turns = 0  # slots of ours that ran: tells a handler that blocks from one that spins a loop
         self._slow: set[str] = set()
+        self.shows_errors = False  # to the peer, with their traces: for a developer on this machine
         self.nested = 0  # slots of connections that are on the stack
         self.deferred: set[Callable[[], None]] = set()  # what waits until fewer are
         # Parent of all sockets, and nobody's child: Qt would delete them with the server that listens,

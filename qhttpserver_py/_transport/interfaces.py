@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, Protocol
 
 from qhttpserver_py._protocol.engine import Engine, Headers, Message, Refusal
-from qhttpserver_py.qhttpserverrequest import Peer
+from qhttpserver_py._qt.peer import Peer
 
 HeadVerdict = Literal["dispatch", "continue", "wait"]
 """What to do with a message whose body is still to come: serve it now, ask for the body, or wait for it."""

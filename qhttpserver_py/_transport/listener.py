@@ -20,11 +20,11 @@ from PySide6.QtNetwork import (
 from qhttpserver_py._protocol.engine import Refusal
 from qhttpserver_py._protocol.select import Kind, from_alpn
 from qhttpserver_py._qt import log
+from qhttpserver_py._qt.peer import Peer
 from qhttpserver_py._routing.context import when_destroyed
 from qhttpserver_py._transport import sockets
 from qhttpserver_py._transport.admission import LOCAL, host_key
 from qhttpserver_py._transport.connection import Connection
-from qhttpserver_py.qhttpserverrequest import Peer
 
 if TYPE_CHECKING:
     from qhttpserver_py._transport.core import ServerCore

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from PySide6.QtNetwork import QLocalSocket, QTcpSocket
 
+    from qhttpserver_py._qt.peer import Peer
     from qhttpserver_py._transport.core import ServerCore
-    from qhttpserver_py.qhttpserverrequest import Peer
 
 WRITE_HIGH = 1048576
 """With more reply bytes than this unread by the peer, its next requests wait."""

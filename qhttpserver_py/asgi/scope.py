@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from qhttpserver_py._protocol.engine import Message
+from qhttpserver_py._qt.peer import Peer
 from qhttpserver_py._routing.table import path_of
-from qhttpserver_py.qhttpserverrequest import Peer
 
 ASGI = {"version": "3.0", "spec_version": "2.4"}
 _VERSIONS = {10: "1.0", 11: "1.1", 20: "2"}

@@ -18,6 +18,7 @@ from shiboken6 import isValid
 
 from qhttpserver_py import __version__
 from qhttpserver_py._serving.access_log import AccessLog
+from qhttpserver_py.cli.describe import describe_routes, lan_urls
 from qhttpserver_py.cli.listen import CannotServeError, listen_local, listen_tcp, resolve, tls_configuration, url_of
 from qhttpserver_py.cli.reload import Reloader, restart
 from qhttpserver_py.cli.signals import StopSignals
@@ -88,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--reload", action="store_true", help="start again when a Python file below this directory changes"
     )
+    parser.add_argument("--debug", action="store_true", help="show errors of handlers to the client; loopback only")
+    parser.add_argument("--routes", action="store_true", help="print the routes of the server, and end")
     parser.add_argument("--log-level", choices=_LEVELS, help="least severe of the server's messages on stderr")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     parser.add_argument("--version", action="version", version=f"qhttpserver {__version__}")
@@ -121,13 +124,22 @@ def _run(options: argparse.Namespace) -> int:
         _set_log_level(options.log_level)
     server, what = load(options.target, factory=options.factory)
     app = application()
+    if options.routes:
+        for line in describe_routes(server):
+            _say(line)
+        return 0
     with StopSignals(lambda: _wind_down(server, app)):
         places = _bind(server, options)
         _protect(server, options)
+        if options.debug and _is_exposed(server):
+            raise CannotServeError("--debug shows traces of the program: it serves loopback addresses alone.")
+        server._core.shows_errors = options.debug
         if not options.quiet and sys.stdout is not None:
             _say(f"Serving {what} at {' and '.join(places)} - Ctrl-C stops it.")
             if _is_exposed(server):
                 _say("Every computer that can reach this one can use it.")
+                for place in lan_urls(server) if options.host else ():
+                    _say(f"From a phone in the same network: {place}")
             server._observers.append(AccessLog(sys.stdout))
         reloader = Reloader(Path.cwd(), _restart_for, app) if options.reload else None
         if reloader is not None and not options.quiet:

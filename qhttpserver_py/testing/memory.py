@@ -10,8 +10,8 @@ import httptools
 from PySide6.QtCore import QByteArray, QObject, QUrl
 from PySide6.QtNetwork import QHostAddress
 
+from qhttpserver_py._qt.peer import Peer
 from qhttpserver_py._transport.connection import Connection
-from qhttpserver_py.qhttpserverrequest import Peer
 from qhttpserver_py.testing.client import UNSET, ClientResponse, Content, encode_body, target_url
 from qhttpserver_py.testing.loop import Milliseconds, Waiters, milliseconds, timeout_error
 

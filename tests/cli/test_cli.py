@@ -16,11 +16,12 @@ from PySide6.QtCore import QCoreApplication, QLoggingCategory, QTimer
 from PySide6.QtNetwork import QHostAddress, QLocalServer, QTcpServer
 
 from qhttpserver_py._protocol.engine import Message
+from qhttpserver_py._qt.peer import Peer
 from qhttpserver_py._serving.access_log import AccessLog
 from qhttpserver_py.cli import listen as listening
 from qhttpserver_py.cli import main
 from qhttpserver_py.cli.listen import CannotServeError, listen_tcp, resolve, url_of
-from qhttpserver_py.qhttpserverrequest import Peer, QHttpServerRequest
+from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
 pytestmark = pytest.mark.usefixtures("qapp")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals and sockets")

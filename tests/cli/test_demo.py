@@ -14,10 +14,11 @@ from PySide6.QtNetwork import QHostAddress
 
 from qhttpserver_py import QHttpServer
 from qhttpserver_py._protocol.engine import Message
+from qhttpserver_py._qt.peer import Peer
 from qhttpserver_py.cli.demo import RequestLog, make_server
 from qhttpserver_py.cli.demo_live import Live
 from qhttpserver_py.cli.demo_page import PAGE
-from qhttpserver_py.qhttpserverrequest import Peer, QHttpServerRequest
+from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
 from ..support import rawclient
 from ..support.rawclient import bound

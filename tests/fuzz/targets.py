@@ -17,8 +17,9 @@ from qhttpserver_py._protocol.engine import Event, Limits, Message, Refusal, Res
 from qhttpserver_py._protocol.http1.engine import Http1Engine
 from qhttpserver_py._protocol.http2.engine import Http2Engine
 from qhttpserver_py._protocol.http2.settings import Http2Settings
+from qhttpserver_py._qt.peer import Peer
 from qhttpserver_py._transport.connection import Connection
-from qhttpserver_py.qhttpserverrequest import Method, Peer, QHttpServerRequest
+from qhttpserver_py.qhttpserverrequest import Method, QHttpServerRequest
 from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule
 from qhttpserver_py.testing import FakeSocket
 

@@ -8,7 +8,8 @@ from PySide6.QtNetwork import QHostAddress
 
 from qhttpserver_py._protocol.engine import Message
 from qhttpserver_py._protocol.reply import DONE, WAITING
-from qhttpserver_py.qhttpserverrequest import Peer, QHttpServerRequest
+from qhttpserver_py._qt.peer import Peer
+from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverrouter import QHttpServerRouter
 from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule
 

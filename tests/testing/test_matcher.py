@@ -11,7 +11,7 @@ from PySide6.QtNetwork import QHostAddress
 
 from qhttpserver_py import QHttpServerRequest
 from qhttpserver_py._protocol.engine import Message
-from qhttpserver_py.qhttpserverrequest import Peer
+from qhttpserver_py._qt.peer import Peer
 from qhttpserver_py.testing import METHOD_ALL, RequestMatcher
 
 LOOPBACK = QHostAddress("127.0.0.1")

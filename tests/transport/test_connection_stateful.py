@@ -17,8 +17,8 @@ from PySide6.QtCore import QCoreApplication
 from PySide6.QtNetwork import QHostAddress
 
 from qhttpserver_py import QHttpServer, QHttpServerRequest
+from qhttpserver_py._qt.peer import Peer
 from qhttpserver_py._transport.connection import WRITE_HIGH, Connection
-from qhttpserver_py.qhttpserverrequest import Peer
 from qhttpserver_py.testing import FakeSocket
 
 pytestmark = pytest.mark.usefixtures("qapp")

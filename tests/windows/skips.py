@@ -32,6 +32,4 @@ QUICK = [
     "tests/static/test_exchanged.py",
     "tests/static/test_paths.py",
     "tests/cli/test_recognise.py",
-    "tests/asgi/test_asgi.py",
-    "tests/websocket/test_native.py",
 ]
