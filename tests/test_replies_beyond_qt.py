@@ -123,3 +123,16 @@ def test_headers_that_are_text_are_explained(server, monkeypatch) -> None:
     server.route("/", lambda: ("x", 200, "text/html"))
     assert ask(server, "/").status == 500
     assert "a content type is {'content-type': 'text/html'}" in seen[0]
+
+
+def test_a_server_that_does_not_listen_says_why(server) -> None:
+    from PySide6.QtNetwork import QHostAddress, QTcpServer
+
+    first, second = QTcpServer(), QTcpServer()
+    assert first.listen(QHostAddress.SpecialAddress.LocalHost, 0)
+    assert not second.listen(QHostAddress.SpecialAddress.LocalHost, first.serverPort())
+    with logged() as lines:
+        assert server.bind(second) is False
+    texts = [text for _, _, text in lines]
+    assert "is not listening." in texts[0]
+    assert second.errorString() in texts[1]
