@@ -147,7 +147,11 @@ def main() -> int:
         print("Wine is not installed: apt-get install wine wine64")
         return 0 if "--if-there" in sys.argv else 2
     if not (HOME / "ready").exists():
-        build()
+        try:
+            build()
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"the Windows environment could not be built: {error}")
+            return 0 if "--if-there" in sys.argv else 2
     executable = next((HOME / "py").rglob("python.exe"))
     paths = [f"python3{MINOR}.zip", ".", windows_path(HOME / "site"), windows_path(ROOT), "import site"]
     executable.with_name(f"python3{MINOR}._pth").write_text("\n".join(paths) + "\n")
