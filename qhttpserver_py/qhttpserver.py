@@ -16,6 +16,7 @@ from qhttpserver_py._routing.registration import (
     check_callable,
     check_context,
     check_served,
+    check_takes,
     missing_call,
     route_arguments,
 )
@@ -184,6 +185,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
 
         def add(function: Any) -> Any:
             check_callable(function, "addAfterRequestHandler")
+            check_takes(function, 2, "addAfterRequestHandler")
             self._after = [*self._after, ContextBound(context, function, self._drop_after)]
             return function
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 from operator import index
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 from PySide6.QtNetwork import QHostAddress
 
@@ -250,6 +250,19 @@ class QHttpServerConfiguration:
 
     def __deepcopy__(self, _memo: object) -> QHttpServerConfiguration:
         return QHttpServerConfiguration(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the settings as what can be pickled: the addresses of subnets as text."""
+        state = {name: getattr(self, name) for name in QHttpServerConfiguration.__slots__}
+        for name in ("_whitelist", "_blacklist"):
+            state[name] = [(address.toString(), prefix) for address, prefix in state[name]]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            if name in ("_whitelist", "_blacklist"):
+                value = tuple((QHostAddress(address), prefix) for address, prefix in value)  # noqa: PLW2901
+            setattr(self, name, value)
 
     def __repr__(self) -> str:
         default = QHttpServerConfiguration()

@@ -212,3 +212,12 @@ def test_defaults_are_those_of_the_engines():
     QHttpServerConfiguration()._apply_to(limits)
     names = set(Limits.__slots__) - {"pool"}  # no limit, but what is counted against one
     assert {name: getattr(limits, name) for name in names} == {name: getattr(fresh, name) for name in names}
+
+
+def test_a_configuration_with_lists_can_be_pickled():
+    import pickle
+
+    made = QHttpServerConfiguration()
+    made.setWhitelist(["10.0.0.0/8", "::1"])
+    made.setRateLimitPerSecond(5)
+    assert pickle.loads(pickle.dumps(made)) == made

@@ -74,6 +74,18 @@ def check_callable(function: object, name: str) -> None:
         raise TypeError(f"{name}(context, callback): {type(function).__name__} cannot be called")
 
 
+def check_takes(function: Any, count: int, name: str) -> None:
+    """Raise TypeError, naming the method called, where *function* says that it cannot take *count* arguments."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # many a builtin, or a slot of Qt's
+        return
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        raise TypeError(f"{name}(): {callable_name(function)} has to take {count} arguments") from None
+
+
 def check_served(request: object, responder: object, call: str) -> None:
     """Raise TypeError unless these can be what a server hands to *call*."""
     if not hasattr(request, "_message") or not hasattr(responder, "_exchange"):

@@ -48,3 +48,10 @@ def test_it_runs_and_later_ones_wait(handler: Any) -> None:
     server.addAfterRequestHandler(server, lambda _, response: mark(response, "last"))
     fields = ask(bound(server), "/").fields
     assert [value for name, value in fields if name == "x-mark"] == ["first", "slow", "last"]
+
+
+@pytest.mark.parametrize("handler", [lambda: None, lambda request: None, lambda a, b, c: None])
+def test_a_handler_that_cannot_take_both_is_refused(handler: Any) -> None:
+    server = QHttpServer()
+    with pytest.raises(TypeError, match="has to take 2 arguments"):
+        server.addAfterRequestHandler(server, handler)
