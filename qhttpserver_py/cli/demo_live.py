@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
+from shiboken6 import isValid
 
 from qhttpserver_py.qhttpserver import QHttpServer
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
@@ -64,6 +65,8 @@ class Live(QObject):
 
     def gone(self, socket: QWebSocket) -> None:
         """Forget a WebSocket whose peer left."""
+        if not isValid(self):  # the server was deleted with its sockets still closing
+            return
         self._sockets.discard(socket)
         self._watchers.discard(socket)
         if not self._watchers:

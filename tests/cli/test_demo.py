@@ -195,6 +195,10 @@ def test_without_addons_the_websockets_work_all_the_same(monkeypatch: pytest.Mon
     _rate, numbers = websocket(server, "/rate")
     assert rawclient.spin(lambda: numbers)
     assert "answered" in numbers[0]
+    live = server.findChild(Live)
+    for one in (client, _rate):
+        one.abort()
+    assert rawclient.spin(lambda: not live._sockets)
     server.close()
 
 

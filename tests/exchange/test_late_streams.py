@@ -16,10 +16,12 @@ import pytest
 from PySide6.QtCore import QBuffer, QFile, QIODevice, QObject, QProcess, QTimer, Signal
 from PySide6.QtNetwork import QNetworkAccessManager, QNetworkRequest
 
+from qhttpserver_py import QHttpServer
 from qhttpserver_py.sse import EventStream
 
+from ..support.h2client import Http2Client
 from ..support.lateclient import Served, fixture
-from ..support.rawclient import wait_until
+from ..support.rawclient import bound, wait_until
 
 served = fixture("HTTP/1.1", "HTTP/2")
 
@@ -202,8 +204,9 @@ def test_many_listeners_get_every_event_in_order(served):
     served.server.route("/", handler)
     clients, events = 20, 100
 
-    def listen(client):
-        with client.stream("GET", "/") as reply:
+    def listen(_):
+        # A client each: httpx with twenty threads on one HTTP/2 connection comes to a stop by itself now and then.
+        with served.client() as client, client.stream("GET", "/") as reply:
             return "".join(reply.iter_text())
 
     def emit(number=0):
@@ -223,6 +226,33 @@ def test_many_listeners_get_every_event_in_order(served):
     emit()
     texts = served.run(work)
     assert set(texts) == {"".join(f"data: {n}\n\n" for n in range(events))}
+
+
+@pytest.mark.usefixtures("qapp")
+def test_many_listeners_on_one_http2_connection_get_every_event():
+    job, streams, server = Job(), [], QHttpServer()
+
+    def handler():
+        stream = EventStream(limit=10_000)
+        stream.connect(job.progress)
+        streams.append(stream)
+        return stream
+
+    server.route("/", handler)
+    client, wanted = Http2Client(bound(server)), range(1, 41, 2)
+    for stream_id in wanted:
+        client.get(stream_id, b"/")
+    wait_until(lambda: len(streams) == 20)
+    for number in range(100):
+        job.progress.emit(number)
+    for stream in streams:
+        stream.close()
+    client.wait_for(*wanted)
+    size = sum(len(f"data: {number}\n\n") for number in range(100))
+    assert {
+        one: sum(count for stream_id, count in client.order if stream_id == one) for one in wanted
+    } == dict.fromkeys(wanted, size)
+    server.close()
 
 
 # ---- nothing is left
