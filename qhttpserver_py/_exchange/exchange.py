@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qhttpserver_py._exchange.channel import Channel
-from qhttpserver_py._exchange.pump import Drain, Pump, with_source_fields
+from qhttpserver_py._exchange.pump import Drain, Pump, call_each, with_source_fields
 from qhttpserver_py._protocol.engine import Headers, Message
 from qhttpserver_py._protocol.http1.response import check_status
 from qhttpserver_py._protocol.reply import CANCELED, DONE, STREAMING, WAITING, ReplyState, advance
@@ -183,11 +183,7 @@ class Exchange:
         self._drain = None
         if self.on_reply is not None:
             self.on_reply(CLIENT_GONE, self._sent)
-        for hook in hooks:
-            try:
-                hook()
-            except Exception as error:  # noqa: BLE001 - one consumer's fault must not strand the others
-                self._core.report(error, self.label)
+        call_each(hooks, lambda error: self._core.report(error, self.label))
 
     # ---- the request's body, taken as it arrives
 
@@ -391,9 +387,12 @@ class Exchange:
             connection.engine.end_stream(self.stream_id)
             self._complete(self._status, self._sent)
 
-    def source_failed(self, error: Exception, *, begun: bool) -> None:
+    def source_failed(self, error: BaseException, *, begun: bool) -> None:
         """The source raised: tell the peer while that is possible, else cut the reply visibly."""
         self._pump = None
         if self.connection is not None:
             self.state = STREAMING if begun else WAITING
-            self.fail_with(error)
+            if isinstance(error, Exception):
+                self.fail_with(error)
+            else:  # whoever gets it next reports it
+                self.fail()

@@ -8,7 +8,7 @@ from qhttpserver_py._content.mime import sniff
 from qhttpserver_py._protocol.engine import Header, Headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from qhttpserver_py._exchange.streams import Source
 
@@ -53,7 +53,7 @@ class Reply(Protocol):
         """End the reply."""
         ...
 
-    def source_failed(self, error: Exception, *, begun: bool) -> None:
+    def source_failed(self, error: BaseException, *, begun: bool) -> None:
         """Answer 500, or cut a reply that was begun."""
         ...
 
@@ -108,10 +108,12 @@ class Pump:
             while self._again:
                 self._again = False
                 self._move(source)
-        except Exception as error:  # noqa: BLE001 - whatever the source raised, the reply is broken
+        except BaseException as error:  # whatever the source raised, the reply is broken
             self._source = None
             source.close()
             self._exchange.source_failed(error, begun=self._head is None)
+            if not isinstance(error, Exception):  # Ctrl-C, pytest.fail(): it belongs to the caller
+                raise
         finally:
             self._running = False
             if self._source is not source:
@@ -177,12 +179,10 @@ class Drain:
         exchange = self._exchange
         before = exchange.sent
         self._telling, self._missed = True, False
-        for hook in tuple(self.hooks):
-            try:
-                hook()
-            except Exception as error:  # noqa: BLE001 - one producer's fault must not strand the others
-                self._report(error)
-        self._telling = False
+        try:
+            call_each(tuple(self.hooks), self._report)
+        finally:
+            self._telling = False
         if (self._missed or exchange.sent != before) and not self._due and not exchange.backlog():
             self._due = True  # all of it has left already, and nobody else would call: see Pump._move()
             exchange.post(self._tell_again)
@@ -190,6 +190,23 @@ class Drain:
     def _tell_again(self) -> None:
         self._due = False
         self.tell()
+
+
+def call_each(hooks: Sequence[Callable[[], None]], report: Callable[[Exception], None]) -> None:
+    """Call all *hooks*: the fault of one costs the others nothing.
+
+    *report* is told of exceptions; a BaseException that is no Exception is raised when all were called.
+    """
+    raised: BaseException | None = None
+    for hook in hooks:
+        try:
+            hook()
+        except Exception as error:  # noqa: BLE001 - user code
+            report(error)
+        except BaseException as error:  # noqa: BLE001 - raised below
+            raised = error
+    if raised is not None:
+        raise raised
 
 
 def with_source_fields(headers: Headers, source: Source) -> list[Header]:

@@ -188,6 +188,10 @@ class IteratorSource:
             sys.excepthook(type(error), error, error.__traceback__)
 
 
+class _InterruptedError(Exception):
+    """An asynchronous generator raised what is no Exception: asyncio.CancelledError, GeneratorExit, Ctrl-C."""
+
+
 class AsyncSource:
     """Reads from an asynchronous generator or iterator, one item ahead of the peer."""
 
@@ -233,8 +237,14 @@ class AsyncSource:
                     await close()
         except Exception as error:  # noqa: BLE001 - read() raises it
             self._error = error
-        self._done = True
-        self._tell()
+        except BaseException as error:  # the reply must end, and the task with what its code raised
+            if self._on_ready is not None:  # else close() ended it
+                self._error = _InterruptedError(f"the generator raised {type(error).__name__}")
+                self._error.__cause__ = error
+            raise
+        finally:
+            self._done = True
+            self._tell()
 
     def _tell(self) -> None:
         if self._on_ready is not None:

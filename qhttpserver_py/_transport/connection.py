@@ -51,7 +51,7 @@ class Connection(Sending):
 
     def __init__(self, core: ServerCore, socket: QTcpSocket | QLocalSocket, host: str | None, peer: Peer) -> None:
         super().__init__(core, socket, host, peer)
-        self._answered = 0  # the stream that was last answered without an exchange
+        self._answered = 0  # the stream that was last answered
         self._turn_posted = False  # a call of take_turn() is on its way
         self._available = socket.bytesAvailable
         self._read: Any = socket.read
@@ -323,6 +323,7 @@ class Connection(Sending):
         if self._exchanges.get(stream_id) is exchange:
             del self._exchanges[stream_id]
         self._busy = False
+        self._answered = stream_id
         self._unchecked += size + 256
         if self._held & HELD_BY_BODY:  # nobody will take the rest of the body
             self._hold(HELD_BY_BODY, False)

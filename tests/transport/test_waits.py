@@ -74,6 +74,62 @@ def test_a_reply_that_was_begun_is_cut_whatever_a_handler_raises(server, raised,
     assert spin(lambda: client.closed)
 
 
+def generators(error: type[BaseException], pieces: int):
+    def returned():
+        for _ in range(pieces):
+            yield b"x" * 100_000
+        raise error("x")
+
+    async def asynchronous():
+        for _ in range(pieces):
+            yield b"x" * 100_000
+        raise error("x")
+
+    return {"sync": returned, "async": asynchronous}
+
+
+@pytest.mark.parametrize("error", [*ERRORS, KeyboardInterrupt])
+def test_a_generator_that_raises_before_its_first_piece_is_answered(server, raised, error) -> None:
+    server.route("/", generators(error, 0)["sync"])
+    client = RawClient(bound(server))
+    client.get("/")
+    assert client.reply().status == 500
+    client.get("/missing")
+    assert client.reply().status == 404  # answered once, and the connection goes on
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize(("way", "pieces"), [("sync", 1), ("sync", 9), ("async", 0), ("async", 1), ("async", 9)])
+def test_a_reply_whose_generator_raises_is_cut(server, raised, error, way: str, pieces: int) -> None:
+    server.route("/", generators(error, pieces)[way])
+    client = RawClient(bound(server))
+    client.get("/")
+    assert client.wait_closed()
+    assert client.received[:12] in (b"", b"HTTP/1.1 200")
+    assert not client.received.endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_hooks_are_all_called_whatever_one_of_them_raises(server, raised, error) -> None:
+    called, held = [], []
+
+    def fails() -> None:
+        called.append("fails")
+        raise error("x")
+
+    def handler(responder: QHttpServerResponder) -> None:
+        held.append(responder)
+        responder._exchange.when_canceled(fails)
+        responder._exchange.when_canceled(lambda: called.append("second"))
+
+    server.route("/", handler)
+    client = RawClient(bound(server))
+    client.get("/")
+    assert spin(lambda: held)
+    client.socket.abort()
+    assert spin(lambda: "second" in called)
+
+
 def test_an_excepthook_that_raises_costs_no_answer(server, monkeypatch) -> None:
     def hook(kind, error, trace):
         raise ZeroDivisionError
