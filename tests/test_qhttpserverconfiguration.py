@@ -210,7 +210,7 @@ def test_apply_to_limits():
 def test_defaults_are_those_of_the_engines():
     limits, fresh = Limits(), Limits()
     QHttpServerConfiguration()._apply_to(limits)
-    names = set(Limits.__slots__) - {"pool"}  # no limit, but what is counted against one
+    names = set(Limits.__slots__) - {"pool", "generation"}  # no limits, but what is counted
     assert {name: getattr(limits, name) for name in names} == {name: getattr(fresh, name) for name in names}
 
 

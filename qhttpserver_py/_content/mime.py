@@ -35,9 +35,6 @@ TEXT_SIZE = 128
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_MAXIMUM_TYPES = 256
-
-_fields: dict[bytes, tuple[Header, ...]] = {}
 
 
 def _always(*_: object) -> bool:
@@ -156,16 +153,8 @@ def read_table(directories: list[Path]) -> MagicTable | None:
 
 
 def type_fields(mime: bytes) -> tuple[Header, ...]:
-    """Return the header of a response that has but a content type; none for an empty *mime*.
-
-    The same object each time, so that what is rendered from it can be found again.
-    """
-    fields = _fields.get(mime)
-    if fields is None:
-        fields = ((b"content-type", mime),) if mime else ()
-        if len(_fields) < _MAXIMUM_TYPES and (b";" not in mime or mime.endswith(b"; charset=utf-8")):
-            _fields[mime] = fields
-    return fields
+    """Return the header of a response that has but a content type; none for an empty *mime*."""
+    return ((b"content-type", mime),) if mime else ()
 
 
 PLAIN = type_fields(TEXT)

@@ -52,24 +52,22 @@ class Limits:
     Sizes are bytes; a negative number means no limit, as in QHttpServerConfiguration.
     """
 
+    generation: int
+
     __slots__ = (
         "body_size",
         "field_count",
         "field_size",
+        "generation",
         "header_size",
-        "heads",
         "keep_alive",
-        "memo",
         "persistent_tail",
         "pool",
         "url_size",
     )
 
     def __init__(self) -> None:
-        # HTTP/1 heads accepted under these limits, by their bytes: the message and its reply bits.
-        self.memo: dict[bytes, tuple[Message, int]] = {}
-        # Those that announce a body: a message to copy, its reply bits and the body's length.
-        self.heads: dict[bytes, tuple[Message, int, int]] = {}
+        object.__setattr__(self, "generation", 0)  # changes with each limit: what was accepted before is void
         self.pool = Pool()
         self.url_size = 65536
         self.header_size = 65536
@@ -81,10 +79,9 @@ class Limits:
         self.set_keep_alive(15)
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Set a limit, and forget what was accepted under the old ones."""
+        """Set a limit, and void what was accepted under the old ones."""
         object.__setattr__(self, name, value)
-        for remembered in ("memo", "heads"):
-            getattr(self, remembered, {}).clear()
+        object.__setattr__(self, "generation", self.generation + 1)
 
     def set_keep_alive(self, seconds: int) -> None:
         """Change the keep-alive timeout that HTTP/1 replies advertise, in seconds."""
@@ -106,8 +103,9 @@ class Message:
     """A request: its head, and its body as far as it has arrived.
 
     An HTTP/1 engine may hand the *same* complete body-less message out again when the peer
-    repeats itself byte for byte, so nobody changes a complete message; ``path`` and ``route``
-    are caches that depend on the message alone (and on the router's generation).
+    repeats itself byte for byte, and several messages share one list of ``headers``, so nobody
+    changes either; ``path`` and ``route`` are caches that depend on the message alone (and on the
+    router's generation).
     """
 
     __slots__ = (
@@ -152,14 +150,6 @@ class Message:
         self.path: str | None = None  # percent-decoded path, filled by the router
         self.route: object = None  # (generation, method-independent match), filled by the router
         self.decision: HeadDecision | None = None  # while the body is still to come, filled by the server
-
-    def again(self) -> Message:
-        """Return a message with this one's head, as if it had just been parsed."""
-        message = Message(self.stream_id, self.method, self.target, self.version, self.headers)
-        message.expects_continue = self.expects_continue
-        message.scheme = self.scheme
-        message.authority = self.authority
-        return message
 
 
 class Refusal:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 
 # All but controls, blanks and "#": a fragment never leaves the client. What else RFC 3986 forbids, such as
@@ -16,7 +15,7 @@ _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?]*)(?:[/?].*)?")
 _AUTHORITY = re.compile(
     rb"(?:\[([0-9A-Fa-f:.]+)\]"
     rb"|\[[vV][0-9A-Fa-f]+\.[0-9A-Za-z\-._~!$&'()*+;=:]+\]"
-    rb"|(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)"
+    rb"|(?:[0-9A-Za-z\-._~!$&'()*+;=]++|%[0-9A-Fa-f]{2})++)"
     rb"(?::([0-9]{0,5}))?"
 )
 
@@ -56,10 +55,6 @@ def split(method: str, target: bytes) -> tuple[bytes, bytes]:
 
 def is_authority(text: bytes) -> bool:
     """Whether *text* is a host, with a port or without; an empty host is none (RFC 9110 4.2.1)."""
-    return _remembered(text) if len(text) <= 255 else _is_authority(text)
-
-
-def _is_authority(text: bytes) -> bool:
     match = _AUTHORITY.fullmatch(text)
     if match is None:
         return False
@@ -72,6 +67,3 @@ def _is_authority(text: bytes) -> bool:
         except AddressValueError:
             return False
     return True
-
-
-_remembered = lru_cache(maxsize=256)(_is_authority)

@@ -190,7 +190,6 @@ class ServerCore:
     def shut_down(self) -> None:
         """The server is being deleted: its timer, sockets and replies go with it."""
         self._timer = None
-        self.limits.memo.clear()
         for connection in tuple(self.connections):
             connection.abandon_socket()
         self.connections.clear()

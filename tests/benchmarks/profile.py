@@ -7,6 +7,8 @@ process; the client is a plain socket in another thread, which the profile does 
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 import socket
 import sys
 import threading
@@ -32,6 +34,18 @@ def hello(_request: QHttpServerRequest) -> str:
     return "Hello, world!"
 
 
+numbers = itertools.count()
+
+
+def fresh(_request: QHttpServerRequest) -> str:
+    """Text that was never said before."""
+    return f"Hello, {next(numbers)}!"
+
+
+def fresh_json(_request: QHttpServerRequest) -> str:
+    return json.dumps({"n": next(numbers), "rows": [1, 2.5, None, "text"]})
+
+
 def item(number: int) -> str:
     return f"item {number}"
 
@@ -51,6 +65,8 @@ REQUESTS = {
     "hello": request("GET", "/hello"),
     "headers": request("GET", "/hello", *BROWSER),
     "varied": request("GET", "/hello?n=%d", *BROWSER),
+    "fresh": request("GET", "/fresh?n=%d", *BROWSER, "X-Token: %d"),
+    "fresh-json": request("GET", "/fresh-json?n=%d", *BROWSER, "X-Token: %d"),
     "typed": request("GET", "/item/12345"),
     "echo": request("POST", "/echo", body=b"x" * 1024),
     "missing": request("GET", "/nothing"),
@@ -77,7 +93,14 @@ class Counts:
 
 def make_server() -> tuple[QHttpServer, int]:
     server = QHttpServer()
-    for path, handler in (("/hello", hello), ("/item/<arg>", item), ("/echo", echo)):
+    handlers = {
+        "/hello": hello,
+        "/fresh": fresh,
+        "/fresh-json": fresh_json,
+        "/item/<arg>": item,
+        "/echo": echo,
+    }
+    for path, handler in handlers.items():
         assert server.route(path, handler)
     listener = QTcpServer()
     assert listener.listen(QHostAddress("127.0.0.1"), 0)
@@ -114,7 +137,7 @@ def count(data: bytes, requests: int) -> Counts:
 
         def ask(first: int, times: int) -> None:
             for number in range(first, first + times):
-                peer.sendall(data % number if b"%d" in data else data)
+                peer.sendall(data.replace(b"%d", b"%d" % number))
                 read_reply(peer)
 
         in_thread(lambda: ask(0, WARM_UP))

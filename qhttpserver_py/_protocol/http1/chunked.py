@@ -140,7 +140,7 @@ class ChunkedDecoder:
 
 def _trailers(lines: list[bytes]) -> list[Header]:
     # One by one: together they might look like the framing of a message to llhttp.
-    fields = [parse_fields([line])[0] for line in lines]
+    fields = [parse_fields(line + b"\r\n")[0] for line in lines]
     # A trailer that would change framing or routing is dropped: the message was framed and routed
     # without it, and nobody may believe it afterwards (RFC 9110 6.5.1).
     return [field for field in fields if field[0] not in NOT_IN_TRAILERS]

@@ -32,7 +32,7 @@ _UNUSUAL = HEAD | CONNECT | INCOMPLETE  # requests whose replies are framed in t
 class Http1Engine(Http1Receiver):
     """Fills ``Engine`` for HTTP/1. One message is answered at a time, in order; its stream is always 1."""
 
-    __slots__ = ("_framing", "_out", "_reply_left", "aborted")
+    __slots__ = ("_framing", "_out", "_prefix", "_prefix_of", "_reply_left", "aborted")
 
     interleaves = False
     can_send = False
@@ -46,6 +46,9 @@ class Http1Engine(Http1Receiver):
         self._framing = -1  # of the reply that was begun, -1: none
         self._reply_left = 0  # octets of its announced length still to come
         self._out: list[bytes] = []
+        # The last plain reply's status line and own fields: a connection is mostly told the same kind of thing.
+        self._prefix = b""
+        self._prefix_of: tuple[int, int, Headers] = (0, 0, ())
 
     def send_continue(self, stream_id: int) -> None:  # noqa: ARG002
         """See ``Engine``."""
@@ -62,8 +65,10 @@ class Http1Engine(Http1Receiver):
         """See ``Engine``."""
         bits = self._owed[0] if self._owed and self._framing < 0 else _UNUSUAL
         if not bits & _UNUSUAL:
-            prefix = plain_prefix(bits, status, tuple(headers))
+            key = (bits & HTTP10, status, tuple(headers))
+            prefix = self._prefix if key == self._prefix_of else plain_prefix(*key)
             if prefix:
+                self._prefix_of, self._prefix = key, prefix
                 size, tail = len(body), CLOSING_TAIL if bits & CLOSE else self._limits.persistent_tail
                 if size < _JOIN_BELOW:
                     self._out.append(b"%b%bcontent-length: %d\r\n%b%b" % (prefix, date_field(), size, tail, body))

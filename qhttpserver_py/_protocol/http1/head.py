@@ -150,10 +150,9 @@ def parse_head(head: bytes, limits: Limits) -> tuple[Message, int, int]:
     """Return the message, its reply bits and its body's length (``CHUNKED`` if unknown)."""
     line = head.index(b"\r\n")
     method, target, version = parse_request_line(head[:line])
-    lines = head[line + 2 : -4].split(b"\r\n") if line + 4 < len(head) else []
-    if 0 <= limits.field_count < len(lines):
+    if 0 <= limits.field_count < head.count(b"\r\n") - 2:
         HeadReader(limits).feed(head, 0)  # faults, with what comes first
-    headers = parse_fields(lines)
+    headers = parse_fields(head[line + 2 : -2])
     if 0 <= limits.field_size < len(head):
         _check_field_sizes(headers, limits.field_size)
     fields = dict(headers)

@@ -1,9 +1,9 @@
 """The receiving half of the HTTP/1 engine: bytes to messages (RFC 9112).
 
 Strategy: the engine itself finds where messages begin and end, so that pipelining, unknown
-methods and leftovers are exact; only field lines go through llhttp. A short request without
-a body that was accepted before is recognised by its bytes and not parsed again. After a
-fault nothing more is interpreted: whoever smuggles gets one refusal and no second request.
+methods and leftovers are exact. A head that repeats the one before it, wholly or but for a few
+plain values, is recognised by its bytes (``Repeated``). After a fault nothing more is
+interpreted: whoever smuggles gets one refusal and no second request.
 """
 
 from __future__ import annotations
@@ -15,10 +15,7 @@ from qhttpserver_py._protocol.engine import BodyLimit, Event, Limits, Message, R
 from qhttpserver_py._protocol.http1.chunked import ChunkedDecoder
 from qhttpserver_py._protocol.http1.fields import Fault
 from qhttpserver_py._protocol.http1.head import CHUNKED, CLOSE, INCOMPLETE, HeadReader, parse_head, within
-
-MEMO_ENTRIES = 256
-MEMO_HEAD = 2048
-"""Heads remembered per server, and the longest of them in octets."""
+from qhttpserver_py._protocol.http1.repeated import Repeated
 
 MAX_UNREAD = 65536
 """Octets kept behind an upgrade request until somebody takes them."""
@@ -34,11 +31,10 @@ class Http1Receiver:
         "_body",
         "_chunks",
         "_eof",
-        "_heads",
         "_input",
+        "_known",
         "_left",
         "_limits",
-        "_memo",
         "_message",
         "_owed",
         "_reader",
@@ -53,8 +49,7 @@ class Http1Receiver:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._memo = limits.memo
-        self._heads = limits.heads
+        self._known = Repeated(limits)
         self.body_limit = lambda _message: limits.body_size
         self.should_close = False
         self.linger = False
@@ -71,15 +66,20 @@ class Http1Receiver:
 
     def receive_data(self, data: bytes) -> list[Event]:
         """See ``Engine``."""
-        if not self._input and len(data) <= MEMO_HEAD:
-            known = self._memo.get(data)
-            if known is not None:
-                message, bits = known
-                self._owed.append(bits)
-                if bits & CLOSE:
-                    self._input = _DEAF
-                return [message]
-        return self._receive(data)
+        if self._input:
+            return self._receive(data)
+        known = self._known
+        message, bits = known.whole, known.bits
+        if message is None or data != known.head or known.under != self._limits.generation:
+            found = known.recall(data, 0) if data.endswith(b"\r\n\r\n") else None
+            if found is None or found[2] or found[3] != len(data):
+                return self._receive(data)
+            message, bits = found[0], found[1]
+            message.complete = True
+        self._owed.append(bits)
+        if bits & CLOSE:
+            self._input = _DEAF
+        return [message]
 
     def _receive(self, data: bytes) -> list[Event]:
         events: list[Event] = []
@@ -121,6 +121,9 @@ class Http1Receiver:
     def _take_head(self, data: bytes, pos: int, events: list[Event]) -> int:
         reader = self._reader
         if reader is None:
+            found = self._known.recall(data, pos)
+            if found is not None:
+                return self._accept(*found, data, events)
             stop = data.find(b"\r\n\r\n", pos) + 4
             if stop > 3 and data[pos] != 13:
                 head = data[pos:stop]
@@ -137,36 +140,21 @@ class Http1Receiver:
 
     def _begin(self, head: bytes, data: bytes, pos: int, events: list[Event]) -> int:
         """A head is complete; what follows it in *data* from *pos* on is its body, or the next head."""
-        known = self._memo.get(head) if len(head) <= MEMO_HEAD else None
-        if known is not None:
-            message, bits = known
-        else:
-            message, bits, length = self._parse(head)
-            if length:
-                return self._begin_body(message, bits, length, data, pos, events)
+        message, bits, length = parse_head(head, self._limits)
+        self._known.learn(head, message, bits, length)
+        return self._accept(message, bits, length, pos, data, events)
+
+    def _accept(self, message: Message, bits: int, length: int, pos: int, data: bytes, events: list[Event]) -> int:
+        if length:
+            return self._begin_body(message, bits, length, data, pos, events)
         message.complete = True
         self._owed.append(bits)
         events.append(message)
         if message.websocket:
             self._input = _UPGRADING
-            return pos
-        self._input = _DEAF if bits & CLOSE else _BETWEEN
-        if known is None and len(head) <= MEMO_HEAD:
-            if len(self._memo) >= MEMO_ENTRIES:
-                self._memo.clear()
-            self._memo[head] = (message, bits)
+        else:
+            self._input = _DEAF if bits & CLOSE else _BETWEEN
         return pos
-
-    def _parse(self, head: bytes) -> tuple[Message, int, int]:
-        known = self._heads.get(head)
-        if known is not None:
-            return known[0].again(), known[1], known[2]
-        parsed = message, bits, length = parse_head(head, self._limits)
-        if length and len(head) <= MEMO_HEAD:
-            if len(self._heads) >= MEMO_ENTRIES:
-                self._heads.clear()
-            self._heads[head] = (message.again(), bits, length)
-        return parsed
 
     def _begin_body(self, message: Message, bits: int, length: int, data: bytes, pos: int, events: list[Event]) -> int:
         limit = self.body_limit(message)

@@ -15,34 +15,6 @@ NOTHING, SIZED, CHUNKS, UNTIL_CLOSE = range(4)
 
 _MANAGED = frozenset({b"date", b"content-length", b"transfer-encoding", b"connection", b"keep-alive"})
 
-MAX_PREFIXES = 256
-MAX_PREFIX = 1024
-# Replies are rendered once for these fields, whose values the program writes. What may hold data of one
-# user, such as a cookie, a location or a tag, is not remembered.
-_MEMORABLE = frozenset(
-    {
-        b"access-control-allow-credentials",
-        b"access-control-allow-headers",
-        b"access-control-allow-methods",
-        b"access-control-expose-headers",
-        b"access-control-max-age",
-        b"allow",
-        b"cache-control",
-        b"content-security-policy",
-        b"content-type",
-        b"cross-origin-opener-policy",
-        b"cross-origin-resource-policy",
-        b"permissions-policy",
-        b"referrer-policy",
-        b"server",
-        b"strict-transport-security",
-        b"vary",
-        b"x-content-type-options",
-        b"x-frame-options",
-    }
-)
-_prefixes: dict[tuple[int, int, tuple[Header, ...]], bytes] = {}
-
 CLOSING_TAIL = b"connection: close\r\n\r\n"
 
 
@@ -51,20 +23,10 @@ def plain_prefix(bits: int, status: int, headers: tuple[Header, ...]) -> bytes:
 
     Plain are those whose other fields are the automatic ones alone. Raises ValueError for what must not be sent.
     """
-    version = bits & HTTP10
-    prefix = _prefixes.get((version, status, headers))
-    if prefix is None:
-        check_status(status)
-        if status in (204, 205, 304) or any(name.lower() in _MANAGED for name, _ in headers):
-            return b""
-        protocol = b"HTTP/1.0" if version else b"HTTP/1.1"
-        prefix = wire.status_line(status, protocol) + wire.render_fields(headers)
-        if len(prefix) <= MAX_PREFIX and all(name in _MEMORABLE for name, _ in headers):
-            # Dropped whole when full: a server has few kinds of replies, or no use for this.
-            if len(_prefixes) >= MAX_PREFIXES:
-                _prefixes.clear()
-            _prefixes[version, status, headers] = prefix
-    return prefix
+    check_status(status)
+    if status in (204, 205, 304) or any(name.lower() in _MANAGED for name, _ in headers):
+        return b""
+    return wire.status_line(status, b"HTTP/1.0" if bits & HTTP10 else b"HTTP/1.1") + wire.render_fields(headers)
 
 
 def check_status(status: int) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from qhttpserver_py._protocol.engine import Limits, Message
 from qhttpserver_py._protocol.http1.engine import Http1Engine
-from qhttpserver_py._protocol.http1.receiver import MAX_UNREAD, MEMO_ENTRIES, MEMO_HEAD
+from qhttpserver_py._protocol.http1.receiver import MAX_UNREAD
+from qhttpserver_py._protocol.http1.repeated import LARGEST
 
 from ...support.h1requests import GET, SHUT, message, refusal, request, sent, upload
 
@@ -235,44 +236,31 @@ def test_connect_is_a_request_like_others(engine: Http1Engine) -> None:
 # ---- what is remembered
 
 
-def test_a_request_seen_before_is_the_same_message(engine: Http1Engine) -> None:
+def test_a_request_said_again_is_the_same_message_on_its_connection_alone(engine: Http1Engine) -> None:
     first = message(engine.receive_data(GET))
-    assert message(Http1Engine(engine._limits).receive_data(GET)) is first
-    assert message(Http1Engine(Limits()).receive_data(GET)) is not first
-    one, two = engine.receive_data(GET * 2)
-    assert one is two is first
+    assert message(engine.receive_data(GET)) is first
+    assert message(Http1Engine(engine._limits).receive_data(GET)) is not first
 
 
 @pytest.mark.parametrize(
-    "data",
-    [
-        upload(1, b"x"),
-        UPGRADE,
-        request(b"GET / HTTP/1.1", b"A: " + b"b" * MEMO_HEAD),
-        GET * 2,
-        GET[:-2],
-        b"BAD\r\n\r\n",
-    ],
+    "data", [UPGRADE, request(b"GET / HTTP/1.1", b"A: " + b"b" * LARGEST), GET[:-2], b"BAD\r\n\r\n"]
 )
 def test_what_is_not_remembered(data: bytes, engine: Http1Engine) -> None:
     engine.receive_data(data)
-    assert data not in engine._limits.memo
-
-
-def test_memory_of_requests_is_bounded(engine: Http1Engine) -> None:
-    for number in range(MEMO_ENTRIES * 3):
-        engine.receive_data(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number)
-        assert len(engine._limits.memo) <= MEMO_ENTRIES
+    assert engine._known.head == b""
 
 
 def test_memory_does_not_outlive_a_limit(engine: Http1Engine) -> None:
     limits = engine._limits
-    for name, value in (("url_size", 0), ("header_size", 0), ("field_size", 0), ("field_count", 0)):
-        message(engine.receive_data(GET))
-        before = getattr(limits, name)
-        setattr(limits, name, value)
-        assert refusal(Http1Engine(limits).receive_data(GET)).status in (414, 431)
-        setattr(limits, name, before)
+    other = request(b"GET /other HTTP/1.1")
+    for data in (GET, other):
+        for name, value in (("url_size", 0), ("header_size", 0), ("field_size", 0), ("field_count", 0)):
+            engine = Http1Engine(limits)
+            assert message(engine.receive_data(GET)) is message(engine.receive_data(GET))
+            before = getattr(limits, name)
+            setattr(limits, name, value)
+            assert refusal(engine.receive_data(data)).status in (414, 431)
+            setattr(limits, name, before)
 
 
 def test_engines_leave_no_cycles() -> None:
@@ -310,7 +298,5 @@ def test_a_head_with_a_body_said_again_is_a_message_of_its_own(body: bytes) -> N
         assert message not in seen
         seen.append(message)
         engine.send_response(1, 200, (), b"")
-    assert given.heads
     given.body_size = 2
-    assert not given.heads
     assert engine.receive_data(request)[-1].status == 413

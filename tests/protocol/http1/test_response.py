@@ -120,15 +120,6 @@ def test_which_status_is_not_plain(status: int) -> None:
     assert response.plain_prefix(0, status, ()) == b""
 
 
-def test_memory_of_prefixes_is_bounded() -> None:
-    for number in range(1000):
-        response.plain_prefix(0, 200, ((b"etag", b"%d" % number),))
-    assert len(response._prefixes) <= response.MAX_PREFIXES
-    long = ((b"a", b"b" * response.MAX_PREFIX),)
-    assert response.plain_prefix(0, 200, long)
-    assert (0, 200, long) not in response._prefixes
-
-
 def test_refusal() -> None:
     assert (
         shown(response.refusal(431))
