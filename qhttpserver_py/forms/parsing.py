@@ -30,6 +30,7 @@ _CODECS = {
     "ibm866": "cp866",
 }
 _PAIR = re.compile(rb"[^&]+")
+_BREAK = re.compile(r"[\r\n\0]")
 
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
@@ -162,6 +163,8 @@ class MultipartParser(Collected):
         self._segment: Any = None
         self._value = bytearray()
         self._file: FormFile | None = None
+        self._delimiter = b"\r\n--" + boundary.encode("latin-1")
+        self._preamble: bytes | None = b"\r\n"  # its end; None behind the first delimiter
         try:
             self._parser = multipart.PushMultipartParser(boundary.encode("latin-1"), max_header_size=limits.header_size)
         except (self._error, ValueError) as error:
@@ -171,6 +174,8 @@ class MultipartParser(Collected):
 
     def feed(self, data: bytes) -> None:
         """See ``Parser``."""
+        if self._preamble is not None:
+            data = self._behind_preamble(self._preamble + data)
         if not data or self._parser.closed:
             return
         for event in self._events(data):
@@ -180,6 +185,17 @@ class MultipartParser(Collected):
                 self._take(bytes(event))
             else:
                 self._begin_part(event)
+
+    def _behind_preamble(self, data: bytes) -> bytes:
+        """Return what begins with the first delimiter, which begins a line (RFC 2046 5.1.1)."""
+        start = data.find(self._delimiter[2:])
+        if start < 0:
+            self._preamble = data[1 - len(self._delimiter) :]
+            return b""
+        if data[start - 2 : start] != b"\r\n":
+            raise FormError(400, "the form's first boundary does not begin a line")
+        self._preamble = None
+        return data[start:]
 
     def finish(self) -> None:
         """See ``Parser``."""
@@ -198,6 +214,9 @@ class MultipartParser(Collected):
 
     def _begin_part(self, segment: Any) -> None:
         self._count_part()
+        # The library refuses this only where the body was cut at it.
+        if any(_BREAK.search(value) for _, value in segment.headerlist):
+            raise FormError(400, "a line of the form's fields is not ended by CRLF")
         self._segment = segment
         self._value.clear()
         self._count_text(len(segment.name) + len(segment.filename or ""))

@@ -106,6 +106,17 @@ def test_multipart(step):
     assert "a b.jpg" in repr(form)
 
 
+@pytest.mark.parametrize("preamble", [b"", b"\r\n", b"for old mail programs\r\n", b"--\r\n--cu\r\n\r\n"])
+@pytest.mark.parametrize("step", [1, 2, 3, 5, 1000])
+def test_what_stands_before_the_first_boundary_is_left_out(preamble, step):
+    parser = make_parser(MULTIPART, FormLimits(), None)
+    body = preamble + multipart(part("a", "b"))
+    for start in range(0, len(body), step):
+        parser.feed(body[start : start + step])
+    parser.finish()
+    assert parser.fields == [("a", "b")]
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     fields=st.lists(st.tuples(st.text(max_size=5), st.binary(max_size=40)), max_size=5),
@@ -138,6 +149,8 @@ def test_any_cut_gives_the_same_files(fields, steps):
         (MULTIPART, b"no boundary at all", 400),
         (MULTIPART, multipart(b"--cut\r\nX: y\r\n\r\nz\r\n"), 400),
         (MULTIPART, multipart(b"--cut\r\nno colon\r\n\r\nz\r\n"), 400),
+        (MULTIPART, b"preamble\n" + multipart(part("a", "b")), 400),
+        (MULTIPART, multipart(b'--cut\r\nContent-Disposition: form-data; name="a"\nX: y\r\n\r\nz\r\n'), 400),
         (MULTIPART, multipart(part("a", b"\xff")), 400),
         (MULTIPART, multipart(part("a", b"x", kind="text/plain; charset=nonsense")), 400),
         (URLENCODED, b"a=%ff", 400),

@@ -24,6 +24,8 @@ from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule
 from qhttpserver_py.testing import FakeSocket
 
 from ..support.h2frames import GET, POST, PREFACE, data, frame, headers, ping, rst_stream, settings, window_update
+from .formdata import SEEDS as FORM_SEEDS
+from .formdata import forms
 from .storms import SEEDS as WINDOW_SEEDS
 from .storms import http2_windows
 
@@ -261,6 +263,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "router": router,
     "response": response,
     "connection": connection,
+    "forms": forms,
 }
 
 _CHUNKED = b"POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -289,6 +292,7 @@ SEEDS: dict[str, list[bytes]] = {
     "http1": [bytes((step,)) + seed for seed in _HTTP1 for step in (0, 1, 7)],
     "http2": [bytes((step,)) + seed for seed in _HTTP2 for step in (0, 1, 7)],
     "http2-windows": WINDOW_SEEDS,
+    "forms": FORM_SEEDS,
     "router": [
         b"\1/a/<arg>\n/a/12",
         b"\2/<arg>/b/<arg>\n1.5/b/2",
