@@ -25,6 +25,7 @@ from qhttpserver_py._qt.headers import with_fields
 from qhttpserver_py._routing.context import when_destroyed
 from qhttpserver_py._transport.admission import LOCAL, Admission, subnets
 from qhttpserver_py._transport.interfaces import Application, Counted, HeadVerdict, Remainder, Replying
+from qhttpserver_py._transport.ticker import Ticker
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
 if TYPE_CHECKING:
@@ -65,23 +66,29 @@ class ServerCore:
         self.deferred: set[Callable[[], None]] = set()  # what waits until fewer are
         # Parent of all sockets, and nobody's child: Qt would delete them with the server that listens,
         # or with ours, in the middle of their own signal if a handler deletes it.
-        self.socket_parent = QObject()
+        self._socket_parent = QObject()
         self._server: Callable[[], Any] = weakref.ref(server)
         self._mailbox = Mailbox(server)
-        self._timer: QTimer | None = QTimer(server)
-        self._timer.setInterval(SWEEP_MS)
-        self._timer.timeout.connect(self.sweep)
+        self._ticker: Ticker | None = Ticker(server, self.sweep, self._leave_thread)
         self.post: Callable[[Callable[[], Any]], None] = self._mailbox.post
         self._ident = threading.get_ident()
+        self._was_open = False  # when it left its thread
         self._idle_hooks: list[Callable[[], object]] = []
         self.tails: set[Remainder] = set()  # what remains of connections that Qt has closed
         self._ending: list[Any] = []
         self._dead = 0  # how many of these died before the last sweep
         when_destroyed(server, self.shut_down)
 
+    @property
+    def socket_parent(self) -> QObject:
+        """The parent of the sockets in the server's thread, which is the caller's."""
+        if not self._ident:
+            self._enter_thread()
+        return self._socket_parent
+
     def server(self) -> Application | None:
         """Return the server, or None once it is gone."""
-        return self._server() if self._timer is not None else None
+        return self._server() if self._ticker is not None else None
 
     def make_engine(self, kind: Kind, scheme: str = "") -> Engine:
         """Return a new engine for *kind* of protocol; *scheme* is the connection's, empty where it tells nothing."""
@@ -109,9 +116,9 @@ class ServerCore:
         if not self.connections:
             self._look_at_log()
             _live.add(self)
-            if self._timer is not None:
+            if self._ticker is not None:
                 self._swept_at = monotonic()
-                self._timer.start()
+                self._ticker.start(SWEEP_MS)
         self.connections.add(connection)
 
     def forget(self, connection: Counted) -> None:
@@ -129,8 +136,8 @@ class ServerCore:
             self.refusing -= 1
         if not self.connections:
             _live.discard(self)
-            if self._timer is not None:
-                self._timer.stop()
+            if self._ticker is not None:
+                self._ticker.stop()
             if self._idle_hooks:
                 self._tell_idle()
 
@@ -181,15 +188,15 @@ class ServerCore:
         for connection in tuple(self.connections):
             connection.close()
         left, tails = tuple(self.connections), tuple(self.tails)
-        if timeout > 0 and (left or tails) and self._timer is not None:
-            QTimer.singleShot(timeout, self._timer, lambda: _drop(left, tails))
+        if timeout > 0 and (left or tails) and self._ticker is not None:
+            QTimer.singleShot(timeout, self._ticker, lambda: _drop(left, tails))
         else:
             _drop(left, tails)
         self._closed()
 
     def shut_down(self) -> None:
         """The server is being deleted: its timer, sockets and replies go with it."""
-        self._timer = None
+        self._ticker = None
         for connection in tuple(self.connections):
             connection.abandon_socket()
         self.connections.clear()
@@ -234,16 +241,29 @@ class ServerCore:
         here = threading.get_ident()
         server = self._server()
         home = server.thread() if server is not None and isValid(server) else None
-        if home is not None and not self.connections:  # it may have been moved, by QObject.moveToThread()
-            if home is not QThread.currentThread():
-                here = 0
-            elif here != self._ident:
-                self._ident, self.socket_parent = here, QObject()
+        if home is not None and home is QThread.currentThread() and not self._ident:
+            self._enter_thread()
         if here != self._ident:
             raise RuntimeError(
                 f"{name}() was called from another thread than the server's; "
                 "post it there, for example with QMetaObject.invokeMethod or a queued signal"
             )
+
+    def _leave_thread(self) -> None:
+        """The server is about to be moved by QObject.moveToThread(): sockets stay behind, so they are closed."""
+        if self.connections:
+            log.warning(log.SERVER, f"The server moves to another thread; connections closed: {len(self.connections)}")
+        _drop(tuple(self.connections), tuple(self.tails))
+        left, self._ending = [*self._ending, self._socket_parent], []
+        QTimer.singleShot(0, self._socket_parent, left.clear)  # deleted in the thread they live in
+        self._was_open = id(self) in _open.get(self._ident, ())
+        self._closed()
+        self._ident = 0  # the first call or connection in the other thread tells which that is
+
+    def _enter_thread(self) -> None:
+        self._ident, self._socket_parent = threading.get_ident(), QObject()
+        if self._was_open:
+            self.opened()
 
     # ---- nested event loops
 
@@ -275,7 +295,7 @@ class ServerCore:
 
     def dispatch(self, connection: Replying, message: Message) -> None:
         """Hand a request to the server."""
-        server = self._server() if self._timer is not None else None
+        server = self._server() if self._ticker is not None else None
         if server is None:
             return
         if self.traces:

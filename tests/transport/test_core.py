@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from PySide6.QtCore import Qt, QThread
+from PySide6.QtCore import Qt, QThread, QTimer
 
 from qhttpserver_py import QHttpServer
 from qhttpserver_py._qt import log
@@ -38,6 +38,49 @@ def test_a_server_that_was_moved_belongs_to_its_new_thread() -> None:
     thread.wait()
     assert done == [True]
     server.route("/here", lambda: "y")
+
+
+def test_connections_made_before_a_move_are_closed_and_new_ones_served_in_the_new_thread() -> None:
+    server, thread, home = QHttpServer(), QThread(), QThread.currentThread()
+    served: list[QThread] = []
+    server.route("/", lambda: served.append(QThread.currentThread()) or "x")
+    port, moved_back = bound(server), []
+    thread.start()
+
+    def back() -> None:
+        server.moveToThread(home)
+        moved_back.append(True)
+
+    def ask_twice() -> RawClient:
+        client = RawClient(port)
+        for _ in range(2):
+            client.get("/")
+            assert client.reply().status == 200
+        return client
+
+    with logged() as lines:
+        before = ask_twice()
+        server.moveToThread(thread)
+        assert before.wait_closed()
+        inside = ask_twice()
+        QTimer.singleShot(0, server, back)
+        assert spin(lambda: moved_back)
+        assert inside.wait_closed()
+        ask_twice()
+    thread.quit()
+    thread.wait()
+    assert [found is home for found in served] == [True, True, False, False, True, True]
+    assert [text for *_, text in lines] == ["The server moves to another thread; connections closed: 1"] * 2
+
+
+def test_the_server_shows_no_timer_of_its_own() -> None:
+    server = QHttpServer()
+    server.route("/", lambda: "x")
+    client = RawClient(bound(server))
+    client.get("/")
+    assert client.reply().status == 200
+    assert server._core.connections
+    assert server.findChildren(QTimer) == []
 
 
 def test_another_thread_is_refused() -> None:

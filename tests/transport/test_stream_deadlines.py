@@ -210,7 +210,7 @@ def test_requests_wait_while_replies_wait_for_the_windows(wire, server):
 def test_large_replies_to_a_fast_client_wait_for_no_sweep(wire, server):
     calls = served(server, MIB)
     client = wire.client()
-    server._core._timer.stop()
+    server._core._ticker.stop()
     client.h2.acknowledge_received_data = lambda *_: None  # nothing is read that would make the server look
     client.h2.increment_flow_control_window(2**30)
     windows(client, 2**30)
