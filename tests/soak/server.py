@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import importlib.util
 import os
 import random
 import resource
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, QObject, QTimer
+from PySide6.QtCore import QCoreApplication, QEventLoop, QObject, QTimer
 from PySide6.QtNetwork import QHostAddress, QSslConfiguration, QSslServer, QTcpServer
 
 from qhttpserver_py import (
@@ -35,6 +38,10 @@ WATCHED = (
     "Pump",
     "BodyStream",
     "Tail",
+    "Drain",
+    "WebSocket",
+    "AsyncSource",
+    "IteratorSource",
     "QTcpSocket",
     "QSslSocket",
 )
@@ -47,6 +54,20 @@ LARGE = bytes(5_000_000)
 
 class Injected(Exception):
     """What a handler raises on purpose."""
+
+
+class Broken(BaseException):
+    """What is no Exception, and raised on purpose."""
+
+
+BREAKS = (Broken, asyncio.CancelledError, GeneratorExit)
+
+
+def spun(milliseconds: int) -> None:
+    """Open a nested event loop, as a dialog does."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
 
 
 class Server(QHttpServer):
@@ -65,12 +86,16 @@ class Server(QHttpServer):
         self.route("/later", self.later)
         self.route("/kept", self.kept)
         self.route("/fails", self.fails)
+        self.route("/spins", self.spins)
+        self.route("/breaks/<arg>/<arg>", self.breaks)
         self.route("/upload", Post, self.upload, stream=True)
         self.route("/full", Post, self.full_disk, stream=True)
         self.route("/clock", self.jump)
         self.route("/stats", self.stats)
         if self._can_upgrade():
             self.newWebSocketConnection.connect(self.talk)
+        if importlib.util.find_spec("websockets") is not None:
+            self.websocket("/live")(self.echo)
 
     def _can_upgrade(self) -> bool:
         try:
@@ -95,6 +120,36 @@ class Server(QHttpServer):
         if self.random.random() < 0.5:
             raise Injected
         return "well"
+
+    def spins(self) -> str:
+        spun(self.random.randrange(30))
+        return "spun"
+
+    def breaks(self, way: str, pieces: int) -> Any:
+        """Raise a BaseException: at once, or in a coroutine or a generator, behind some pieces."""
+        error = self.random.choice(BREAKS)
+
+        async def coroutine() -> str:
+            await asyncio.sleep(0)
+            raise error
+
+        def generator() -> Iterator[bytes]:
+            yield from (b"x" * 5000 for _ in range(pieces))
+            raise error
+
+        async def generated() -> AsyncIterator[bytes]:
+            for _ in range(pieces):
+                yield b"x" * 5000
+            raise error
+
+        made = {"later": coroutine, "generator": generator, "generated": generated}
+        if way in made:
+            return made[way]()
+        raise error
+
+    async def echo(self, socket: Any) -> None:
+        async for message in socket:
+            await socket.send(message)
 
     def upload(self, request: QHttpServerRequest) -> Any:
         return self.spool(request, None)
@@ -126,6 +181,7 @@ class Server(QHttpServer):
             socket.disconnected.connect(lambda socket=socket: (self.sockets.discard(socket), socket.deleteLater()))
 
     def stats(self) -> dict[str, Any]:
+        forget_last_error()
         gc.collect()
         found = Counter(type(thing).__name__ for thing in gc.get_objects())
         pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -139,6 +195,19 @@ class Server(QHttpServer):
         }
 
 
+def report(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """Show what was not raised on purpose."""
+    if not (kind in (Injected, OSError, *BREAKS) or isinstance(error.__cause__, BREAKS)):
+        sys.__excepthook__(kind, error, trace)
+
+
+def forget_last_error() -> None:
+    """Let go of what Python keeps for a debugger: the frames of the last exception that left a slot."""
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        if hasattr(sys, name):
+            delattr(sys, name)
+
+
 def tls() -> QSslConfiguration | None:
     """Return a configuration with a certificate made now; None without trustme."""
     try:
@@ -150,9 +219,7 @@ def tls() -> QSslConfiguration | None:
 def main() -> None:
     """Listen, print the two ports, and serve until the parent closes our input."""
     app = QCoreApplication([])
-    sys.excepthook = lambda kind, error, trace: (
-        None if kind in (Injected, OSError) else sys.__excepthook__(kind, error, trace)
-    )
+    sys.excepthook = report
     server = Server()
     configuration = QHttpServerConfiguration()
     configuration.setKeepAliveTimeout(2)

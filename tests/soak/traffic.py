@@ -104,6 +104,9 @@ class Traffic:
             self.full_disk,
             self.clock,
             self.websocket,
+            self.spinning,
+            self.broken,
+            self.failed_handshakes,
         ]
 
     async def one(self) -> None:
@@ -250,9 +253,10 @@ class Traffic:
         client.initiate_connection()
         client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
         streams: set[int] = set()
-        for _ in range(self.random.randrange(1, 60)):
+        for number in range(self.random.randrange(1, 60)):
             stream = client.get_next_available_stream_id()
-            path = self.random.choice(("/", "/large", "/big", "/stream", "/later"))
+            small = self.random.choice(("/", "/", "/large", "/stream", "/stream", "/later"))
+            path = small if number else "/big"  # one, that the clients have done in their time
             fields = [(":method", "GET"), (":path", path), (":scheme", "http"), (":authority", "x")]
             client.send_headers(stream, fields, end_stream=True)
             streams.add(stream)
@@ -286,12 +290,44 @@ class Traffic:
         peer.close()
         return 1
 
+    async def spinning(self) -> int:
+        """Handlers that spin event loops, one inside the other, beside one that does not."""
+        peers = [await Peer.connect(self.plain) for _ in range(self.random.randrange(1, 6))]
+        for peer in peers:
+            peer.writer.write(get("/") + get("/spins") + get("/"))
+        for peer in peers:
+            for _ in range(3):
+                await peer.reply()
+            peer.close()
+        return 3 * len(peers)
+
+    async def broken(self) -> int:
+        """A handler raises what is no Exception: the peer has 500, or sees that the reply was cut."""
+        peer = await Peer.connect(self.plain)
+        way, pieces = self.random.choice(("now", "later", "generator", "generated")), self.random.randrange(3)
+        peer.writer.write(get(f"/breaks/{way}/{pieces}"))
+        with contextlib.suppress(*CLOSED):
+            await peer.reply(500)
+        peer.close()
+        return 1
+
+    async def failed_handshakes(self) -> int:
+        """Burst connections whose TLS handshakes fail, in several ways; the port serves the next one."""
+        if not self.secure:
+            return 0
+        peers = [await Peer.connect(self.secure) for _ in range(40)]
+        for peer in peers:
+            peer.writer.write(self.random.choice((b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01")))
+            peer.close() if self.random.random() < 0.5 else peer.reset()
+        return len(peers) + await self.over_tls()
+
     async def websocket(self) -> int:
         try:
             from websockets.asyncio.client import connect
         except ImportError:
             return 0
-        async with connect(f"ws://127.0.0.1:{self.plain}/", proxy=None) as peer:
+        path = self.random.choice(("/", "/live"))
+        async with connect(f"ws://127.0.0.1:{self.plain}{path}", proxy=None) as peer:
             for number in range(5):
                 await peer.send(str(number))
                 if await peer.recv() != str(number):
