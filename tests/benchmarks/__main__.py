@@ -11,6 +11,7 @@ from pathlib import Path
 from .certificate import write_certificate
 from .load import missing_tools
 from .measure import Bench, Table, probe_rounds, say
+from .peers import allow_descriptors
 from .probes import PROBES
 from .report import as_json, markdown, versions
 from .servers import SERVERS, Setup, absent_modules
@@ -94,6 +95,7 @@ def write(options: argparse.Namespace, table: Table) -> None:
 
 def main() -> int:
     options = parse()
+    allow_descriptors()
     with tempfile.TemporaryDirectory() as directory:
         table = measure(options, Path(directory))
     write(options, table)

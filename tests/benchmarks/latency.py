@@ -1,89 +1,24 @@
 """Tail latency, with a GUI timer of 16 ms in the same loop: ``python -m tests.benchmarks.latency``.
 
-Requests are due at fixed times; a reply's latency counts from the time its request was due, so that a
-server that stalls cannot hide it by being asked less.
+What is asked, and what is answered, is new each time; see ``fixed_rate``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import selectors
 import socket
 import sys
 import tempfile
 import threading
 import time
-from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 
 from .certificate import write_certificate
+from .fixed_rate import FixedRate, Spread
 from .load import Wrk, read_reply
-from .probes import GET, ask
+from .peers import ask
 from .servers import SERVERS, Running, Setup
-
-CONNECTIONS = 16
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Percentiles in milliseconds."""
-
-    p50: float
-    p99: float
-    worst: float
-    count: int
-
-    @classmethod
-    def of(cls, seconds: list[float]) -> Spread:
-        ordered = sorted(seconds) or [0.0]
-        last = len(ordered) - 1
-        p50, p99 = ordered[last // 2], ordered[round(last * 0.99)]
-        return cls(p50 * 1000, p99 * 1000, ordered[-1] * 1000, len(seconds))
-
-    def __str__(self) -> str:
-        return f"{self.p50:7.2f} {self.p99:7.2f} {self.worst:7.2f}"
-
-
-class FixedRate:
-    """Sends *rate* requests a second over a few connections, each waiting its turn."""
-
-    def __init__(self, port: int, rate: float) -> None:
-        self.interval = 1 / rate
-        self.selector = selectors.DefaultSelector()
-        self.free: deque[socket.socket] = deque(ask(port) for _ in range(CONNECTIONS))
-        self.due_of: dict[socket.socket, float] = {}
-        self.latencies: list[float] = []
-
-    def run(self, seconds: float) -> Spread:
-        due = time.perf_counter()
-        end = due + seconds
-        while due < end:
-            now = time.perf_counter()
-            while due <= now and self.free:
-                self.send(self.free.popleft(), due)
-                due += self.interval
-            self.collect(max(0.0, due - time.perf_counter()) if self.free else 1.0)
-        while self.due_of:
-            self.collect(1.0)
-        for peer in self.free:
-            peer.close()
-        return Spread.of(self.latencies)
-
-    def send(self, peer: socket.socket, due: float) -> None:
-        self.due_of[peer] = due
-        self.selector.register(peer, selectors.EVENT_READ)
-        peer.sendall(GET)
-
-    def collect(self, patience: float) -> None:
-        for key, _ in self.selector.select(patience):
-            peer = key.fileobj
-            assert isinstance(peer, socket.socket)
-            read_reply(peer)
-            self.latencies.append(time.perf_counter() - self.due_of.pop(peer))
-            self.selector.unregister(peer)
-            self.free.append(peer)
 
 
 def ticks(port: int) -> list[float]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from .peers import crowd
 from .probes import Probe
 from .proc import cpu_seconds
 from .servers import SERVERS, Running, Setup
@@ -47,7 +48,7 @@ def say(text: str) -> None:
 
 def report_sample(turn: int, row: str, name: str, sample: Sample) -> None:
     failed = f" {sample.failed} failed" if sample.failed else ""
-    say(f"{turn + 1}: {row:9} {name:10} {sample.rate:10,.0f}/s {sample.cpu_us:9.1f} us{failed}")
+    say(f"{turn + 1}: {row:11} {name:10} {sample.rate:10,.0f}/s {sample.cpu_us:9.1f} us{failed}")
 
 
 class Bench:
@@ -73,9 +74,10 @@ class Bench:
 
     def sample(self, work: Work, name: str, seconds: float) -> Sample:
         running = self.server(name, work.kind)
-        before = cpu_seconds(running.process.pid)
-        load = work.load(running.url(work.path), seconds, self.load_cpu)
-        spent = cpu_seconds(running.process.pid) - before
+        with crowd(running.port, work.idle):
+            before = cpu_seconds(running.process.pid)
+            load = work.load(running.url(work.path), seconds, self.load_cpu)
+            spent = cpu_seconds(running.process.pid) - before
         return Sample(load.rate, spent / max(load.requests, 1) * 1e6, load.failed)
 
     def rounds(self, works: Iterable[Work], wanted: list[str], count: int, seconds: float) -> Table:
@@ -115,10 +117,10 @@ def probe_rounds(probes: Iterable[Probe], wanted: list[str], count: int, setup: 
     names = [name for name in wanted if "http" in SERVERS[name].kinds]
     for turn in range(count):
         for probe in probes:
-            for name in names:
+            for name in (name for name in names if not probe.servers or name in probe.servers):
                 value = probe.measure(SERVERS[name], setup)
                 values[probe.name][name].append(value)
-                say(f"{turn + 1}: {probe.name:9} {name:10} {value:10.2f} {probe.unit}")
+                say(f"{turn + 1}: {probe.name:11} {name:10} {value:10.2f} {probe.unit}")
     return {
         row: {name: Cell(statistics.median(taken), low=min(taken), high=max(taken)) for name, taken in cells.items()}
         for row, cells in values.items()

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from .load import read_reply
+from .fixed_rate import FixedRate
+from .peers import ask
 from .proc import resident_kib
 from .servers import START_LIMIT, Running, Server, Setup
 
-GET = b"GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n"
 IDLE = 400  # connections held open
-
-
-def ask(port: int) -> socket.socket:
-    """Connect and be answered once; the connection stays open."""
-    deadline = time.monotonic() + START_LIMIT
-    while True:
-        try:
-            peer = socket.create_connection(("127.0.0.1", port), START_LIMIT)
-            break
-        except ConnectionRefusedError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.001)
-    peer.sendall(GET)
-    read_reply(peer)
-    return peer
+RATE, RATE_SECONDS = 2000, 3.0
 
 
 def idle_connection_kib(server: Server, setup: Setup) -> float:
@@ -70,6 +54,12 @@ def import_ms(server: Server, setup: Setup) -> float:
     return float(done.stdout) * 1000
 
 
+def late_replies_ms(server: Server, setup: Setup) -> float:
+    """How late 99 % of fresh replies are at most, in the loop of a GUI."""
+    with Running(server, "http", setup, "gui_app.py") as running:
+        return FixedRate(running.port, RATE).run(RATE_SECONDS).p99
+
+
 @dataclass(frozen=True)
 class Probe:
     """One row of the second table."""
@@ -78,9 +68,12 @@ class Probe:
     title: str
     unit: str
     measure: Callable[[Server, Setup], float]
+    servers: tuple[str, ...] = ()
+    """Those that can be asked; empty: all that speak plain HTTP."""
 
 
 PROBES = (
+    Probe("p99", "p99 at 2,000 fresh replies/s, 16 ms GUI timer", "ms", late_replies_ms, servers=("ours", "wheel")),
     Probe("idle", "an idle keep-alive connection", "KiB", idle_connection_kib),
     Probe("start", "process start to first reply", "ms", start_to_reply_ms),
     Probe("import", "import", "ms", import_ms),

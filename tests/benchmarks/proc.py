@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import time
 from pathlib import Path
 
-TICK = 1 / os.sysconf("SC_CLK_TCK")
+_PROCESS_CLOCK = 2  # as clock_getcpuclockid(3) of Linux makes clocks of processes
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of all threads so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * TICK
+    """User and system time of all threads so far, to the microsecond where /proc counts in hundredths."""
+    return time.clock_gettime(~pid << 3 | _PROCESS_CLOCK)
 
 
 def resident_kib(pid: int) -> int:

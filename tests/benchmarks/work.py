@@ -36,12 +36,23 @@ class Work:
     kind: str = "http"
     floor: bool = False
     """Whether the constant answer of the floor is a fair answer to it."""
+    idle: int = 0
+    """Connections that are open beside those that ask, and silent."""
 
+
+CROWDS = (0, 1000, 4000, 8000)
 
 WORK = (
+    Work("target", "13 headers, every target new", "/hello", Wrk(BROWSER, "target.lua"), floor=True),
+    Work("fresh", "13 headers; target, cookie and reply new", "/fresh", Wrk(BROWSER, "fresh.lua")),
+    Work("fresh-json", "JSON text of ten rows, new each time", "/table", Wrk()),
+    Work("fresh-100k", "100 kB of text, new each time", "/fresh-100k", Wrk()),
+    *(
+        Work(f"crowd-{idle}", f"new replies beside {idle:,} idle connections", "/fresh", Wrk(), idle=idle)
+        for idle in CROWDS
+    ),
     Work("hello", "hello, keep-alive, 16 connections", "/hello", Wrk(), floor=True),
     Work("headers", "the same with 13 browser headers", "/hello", Wrk(BROWSER), floor=True),
-    Work("varied", "13 headers, no two requests alike", "/hello", Wrk(BROWSER, "varied.lua"), floor=True),
     Work("routes", "the 50th of 55 routes", "/route/50", Wrk()),
     Work("typed", "a typed path argument", "/item/12345", Wrk()),
     Work("json", "JSON in and out", "/json", Wrk(script="json.lua")),

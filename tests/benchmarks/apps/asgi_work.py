@@ -20,6 +20,13 @@ CONSTANTS = {
 }
 
 
+NEW = {
+    "/fresh": content.fresh,
+    "/fresh-100k": content.fresh_100k,
+    "/table": content.table,
+}
+
+
 async def read_body(receive: Receive) -> bytes:
     pieces = []
     while True:
@@ -30,6 +37,9 @@ async def read_body(receive: Receive) -> bytes:
 
 
 async def answer(path: str, receive: Receive) -> bytes:
+    new = NEW.get(path)
+    if new is not None:
+        return new().encode()
     if path == "/echo":
         return await read_body(receive)
     if path == "/json":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import socket
 import ssl
@@ -12,6 +13,26 @@ KILOBYTES_100 = "abcdefghij" * 10_000
 MEGABYTE = "abcdefghij" * 104_858
 ROUTES = 55
 MEASURED_ROUTE = 50
+
+
+_numbers = itertools.count(1)
+
+
+def fresh() -> str:
+    """A line that was never said before."""
+    return f"Hello, visitor {next(_numbers)}!"
+
+
+def fresh_100k() -> str:
+    """As many characters as KILOBYTES_100, new each time."""
+    return f"{next(_numbers):010}" + KILOBYTES_100[10:]
+
+
+def table() -> str:
+    """JSON text of ten rows, new each time."""
+    number = next(_numbers)
+    rows = [{"id": number + row, "name": f"sensor {row}", "value": number / 7, "valid": True} for row in range(10)]
+    return json.dumps(rows)
 
 
 def reply_to_json(body: bytes) -> str:

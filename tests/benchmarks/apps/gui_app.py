@@ -52,6 +52,10 @@ def hello(_request: QHttpServerRequest) -> str:
     return content.HELLO
 
 
+def fresh(_request: QHttpServerRequest) -> str:
+    return content.fresh()
+
+
 def gui(_request: QHttpServerRequest) -> str:
     return json.dumps(painter.take())
 
@@ -62,6 +66,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     server = QHttpServer()
     server.route("/hello", hello)
+    server.route("/fresh", fresh)
     server.route("/gui", gui)
     listener = QTcpServer()
     assert listener.listen(QHostAddress("127.0.0.1"), 0)

@@ -22,6 +22,18 @@ def hello(_request: QHttpServerRequest) -> str:
     return content.HELLO
 
 
+def fresh(_request: QHttpServerRequest) -> str:
+    return content.fresh()
+
+
+def fresh_100k(_request: QHttpServerRequest) -> str:
+    return content.fresh_100k()
+
+
+def table(_request: QHttpServerRequest) -> str:
+    return content.table()
+
+
 def kilobytes_100(_request: QHttpServerRequest) -> str:
     return content.KILOBYTES_100
 
@@ -57,6 +69,9 @@ def item_of_path(request: QHttpServerRequest) -> str:
 
 HANDLERS = {
     "/hello": hello,
+    "/fresh": fresh,
+    "/fresh-100k": fresh_100k,
+    "/table": table,
     "/100k": kilobytes_100,
     "/1m": megabyte,
     "/echo": echo,

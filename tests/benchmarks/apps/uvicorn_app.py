@@ -15,6 +15,7 @@ config = uvicorn.Config(
     http="httptools",
     ws="none",
     lifespan="off",
+    timeout_keep_alive=75,  # a crowd of silent connections has to stay for the time of a measurement
     access_log=False,
     log_level="warning",
     **tls,
