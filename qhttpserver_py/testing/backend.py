@@ -6,26 +6,27 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from PySide6.QtCore import QObject, QTimer, Signal
-from PySide6.QtNetwork import QHostAddress, QSslConfiguration, QSslServer, QTcpServer
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtNetwork import QSslConfiguration
 
 from qhttpserver_py._serving.results import Shape
 from qhttpserver_py.qhttpserver import QHttpServer
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
-from qhttpserver_py.testing import reply as replies
 from qhttpserver_py.testing.client import Client
-from qhttpserver_py.testing.expect import Expecting
-from qhttpserver_py.testing.expectation import Expectation
-from qhttpserver_py.testing.inspect import Inspecting
-from qhttpserver_py.testing.ledger import Arrival, Ledger
+from qhttpserver_py.testing.delegate import Delegated
+from qhttpserver_py.testing.endpoint import Endpoint
+from qhttpserver_py.testing.expect import Expectations
+from qhttpserver_py.testing.expectation import LogEntry
+from qhttpserver_py.testing.inspect import Inspection
+from qhttpserver_py.testing.ledger import Ledger
 from qhttpserver_py.testing.loop import Milliseconds, Waiters, call_in_worker
 from qhttpserver_py.testing.matcher import Methods, RequestMatcher
-from qhttpserver_py.testing.tls import TlsAuthority, Trust
+from qhttpserver_py.testing.tls import TlsAuthority
+from qhttpserver_py.testing.turns import Turns
 from qhttpserver_py.testing.uri import Uri
 from qhttpserver_py.testing.wait import Waiting, wait_for_request
-from qhttpserver_py.testing.watchdog import WATCHDOG, BlockingClientError, Watched
 
 if TYPE_CHECKING:
     from qhttpserver_py._exchange.exchange import Exchange
@@ -34,19 +35,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-class Turn:
-    """One request on its way through the backend."""
-
-    __slots__ = ("arrival", "expectation", "responder", "response")
-
-    def __init__(self, arrival: Arrival) -> None:
-        self.arrival = arrival
-        self.expectation: Expectation | None = None
-        self.responder: QHttpServerResponder | None = None  # kept until a late result is there
-        self.response: QHttpServerResponse | None = None  # what is being sent
-
-
-class FakeBackend(Expecting, Inspecting, QHttpServer):
+class FakeBackend(QHttpServer):
     """A server for tests: it answers what it was told to expect, and books what came.
 
     A QHttpServer, so ``route()``, WebSocket verifiers and the rest work too; expectations go before routes.
@@ -84,21 +73,17 @@ class FakeBackend(Expecting, Inspecting, QHttpServer):
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self.host, self._port = listen_address
         self.strict = strict
-        self._tls = tls
-        self._h2 = h2
-        self._trusts = trust and isinstance(tls, TlsAuthority)
-        self._trust: Trust | None = None
+        self._endpoint = Endpoint(self, listen_address, tls, h2=h2, trust=trust)
         self._ledger = Ledger()
         self._waiters = Waiters()
-        self._turns: dict[int, Turn] = {}
-        self._held: list[QHttpServerResponder] = []  # of requests that are never answered
+        self._expectations = Expectations(self._ledger)
+        self._inspection = Inspection(self._ledger)
+        self._turns = Turns(self, self, self._ledger, self._waiters)
         self._client: Client | None = None
-        self._watched: Watched | None = None
         # Whatever fails in a handler belongs to the test, not to sys.excepthook.
-        self._core.report = self._failed  # type: ignore[method-assign]
-        self._observers.append(self._observed)
+        self._core.report = self._turns.failed  # type: ignore[method-assign]
+        self._observers.append(self._turns.observed)
 
     # ---- up and down
 
@@ -110,40 +95,15 @@ class FakeBackend(Expecting, Inspecting, QHttpServer):
 
         Not in Qt.
         """
-        if self.is_running:
-            return self
-        server = self._make_server()
-        address = QHostAddress("127.0.0.1" if self.host == "localhost" else self.host)
-        if not server.listen(address, self._port):
-            raise OSError(f"cannot listen on {self.host}:{self._port}: {server.errorString()}")
-        self._port = server.serverPort()
-        self.bind(server)
-        self._watched = Watched((address.toString(), self._port), self._core.post, self._on_blocked)
-        WATCHDOG.add(self._watched)
-        if self._trusts and isinstance(self._tls, TlsAuthority):
-            self._trust = Trust(self._tls)
+        if not self.is_running:
+            self._endpoint.start(self._inspection.blocked)
         return self
 
     def stop(self) -> None:
         """Drop all connections and stop listening: from here on clients are refused. Not in Qt."""
-        if self._watched is not None:
-            WATCHDOG.remove(self._watched)
-            self._watched = None
-        if self._trust is not None:
-            self._trust.revoke()
-            self._trust = None
         self._client = None
-        self.close()
+        self._endpoint.stop()
         self._turns.clear()
-        self._held.clear()
-
-    def _make_server(self) -> QTcpServer:
-        if self._tls is None:
-            return QTcpServer(self)
-        server = QSslServer(self)
-        tls = self._tls
-        server.setSslConfiguration(tls.server_configuration(h2=self._h2) if isinstance(tls, TlsAuthority) else tls)
-        return server
 
     def __enter__(self) -> FakeBackend:
         return self.start()
@@ -159,22 +119,67 @@ class FakeBackend(Expecting, Inspecting, QHttpServer):
     @property
     def is_running(self) -> bool:
         """Whether it listens. Not in Qt."""
-        return self._watched is not None
+        return self._endpoint.is_running
+
+    @property
+    def host(self) -> str:
+        """The host it listens on, as it was given. Not in Qt."""
+        return self._endpoint.host
 
     @property
     def port(self) -> int:
         """The port it listens on, also while it is stopped. Not in Qt."""
-        return self._port
+        return self._endpoint.port
 
     @property
     def url(self) -> str:
         """Scheme, host and port, without a slash at the end. Not in Qt."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'http' if self._tls is None else 'https'}://{host}:{self._port}"
+        return self._endpoint.url
 
-    def url_for(self, suffix: str) -> str:
-        """Return the URL of the path *suffix*. Not in Qt."""
-        return f"{self.url}{'' if suffix.startswith('/') else '/'}{suffix}"
+    url_for = Delegated("_endpoint", Endpoint.url_for)
+
+    # ---- what is expected
+
+    create_matcher = Delegated("_expectations", Expectations.create_matcher)
+    expect = Delegated("_expectations", Expectations.expect)
+    expect_request = Delegated("_expectations", Expectations.expect_request)
+    expect_oneshot_request = Delegated("_expectations", Expectations.expect_oneshot_request)
+    expect_ordered_request = Delegated("_expectations", Expectations.expect_ordered_request)
+    bake = Delegated("_expectations", Expectations.bake)
+    clear_expectations = Delegated("_expectations", Expectations.clear_expectations)
+    clear_all_handlers = clear_expectations
+
+    # ---- what came
+
+    @property
+    def log(self) -> list[LogEntry]:
+        """The requests that were dealt with, each with its response, or None where it got none. Not in Qt."""
+        return self._inspection.log
+
+    @property
+    def requests(self) -> list[QHttpServerRequest]:
+        """The requests that came, oldest first, answered or not. Not in Qt."""
+        return self._inspection.requests
+
+    @property
+    def last_request(self) -> QHttpServerRequest | None:
+        """The request that came last, or None. Not in Qt."""
+        return self._inspection.last_request
+
+    iter_matching_requests = Delegated("_inspection", Inspection.iter_matching_requests)
+    get_matching_requests_count = Delegated("_inspection", Inspection.get_matching_requests_count)
+    assert_request_made = Delegated("_inspection", Inspection.assert_request_made)
+    add_assertion = Delegated("_inspection", Inspection.add_assertion)
+    check_assertions = Delegated("_inspection", Inspection.check_assertions)
+    check_handler_errors = Delegated("_inspection", Inspection.check_handler_errors)
+    check_expectations = Delegated("_inspection", Inspection.check_expectations)
+    check = Delegated("_inspection", Inspection.check)
+    problems = Delegated("_inspection", Inspection.problems)
+    postpone_deadlines = Delegated("_inspection", Inspection.postpone_deadlines)
+    clear = Delegated("_inspection", Inspection.clear)
+    clear_log = Delegated("_inspection", Inspection.clear_log)
+    clear_assertions = Delegated("_inspection", Inspection.clear_assertions)
+    clear_handler_errors = Delegated("_inspection", Inspection.clear_handler_errors)
 
     # ---- clients and waiting
 
@@ -182,8 +187,8 @@ class FakeBackend(Expecting, Inspecting, QHttpServer):
     def client(self) -> Client:
         """A client that runs the event loop while it waits. Not in Qt."""
         if self._client is None:
-            authority = self._tls if isinstance(self._tls, TlsAuthority) else None
-            self._client = Client(f"{self.url}/", tls=authority, http2=self._h2)
+            endpoint = self._endpoint
+            self._client = Client(f"{endpoint.url}/", tls=endpoint.authority, http2=endpoint.offers_http2)
         return self._client
 
     def call(self, function: Callable[..., Result], *args: Any, timeout: Milliseconds = 5000, **kwargs: Any) -> Result:
@@ -244,138 +249,21 @@ class FakeBackend(Expecting, Inspecting, QHttpServer):
 
     def handleRequest(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> bool:
         """Answer as expected; else ask the routes. Qt: QHttpServer::handleRequest."""
-        turn = self._enter(request, responder._exchange)
-        try:
-            expectation = self._ledger.choose(request)
-        except BaseException as error:  # noqa: BLE001 - of a matcher of the test
-            self._fail_turn(error, responder._exchange)
-            return True
-        if expectation is not None:
-            turn.expectation = turn.arrival.expectation = expectation
-            expectation.begin(request)
-        self.requestReceived.emit(request)
-        self._waiters.notify()
-        if expectation is None:
-            return super().handleRequest(request, responder)
-        if expectation.forbidden:
-            self._refuse(request, responder._exchange)
-        elif expectation.plan.delay:
-            QTimer.singleShot(expectation.plan.delay, self, lambda: self._answer(turn, expectation, responder))
-        else:
-            self._answer(turn, expectation, responder)
-        return True
+        return self._turns.serve(request, responder) or super().handleRequest(request, responder)
 
     def missingHandler(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> None:
         """Book an unexpected request, unless a missing handler was set. Qt: QHttpServer::missingHandler."""
-        self._enter(request, responder._exchange)
+        self._turns.enter(request, responder._exchange)
         if self._missing is not None:
             super().missingHandler(request, responder)
-            return
-        self._refuse(request, responder._exchange)
-
-    def _refuse(self, request: QHttpServerRequest, exchange: Exchange) -> None:
-        text = self._ledger.unexpected(request)
-        response = replies.make_response(text, self.no_handler_status_code, None, "text/plain; charset=utf-8")
-        self._respond(exchange, request, response)
-
-    def _enter(self, request: QHttpServerRequest, exchange: Exchange) -> Turn:
-        turn = self._turns.get(id(request))
-        if turn is None:
-            turn = self._turns[id(request)] = Turn(self._ledger.arrived(request))
-            exchange.when_canceled(lambda: self._leave(request))
-        return turn
-
-    def _leave(self, request: QHttpServerRequest) -> None:
-        """The request is dealt with: answered, or given up."""
-        turn = self._turns.pop(id(request), None)
-        if turn is None:
-            return
-        self._ledger.answered(turn.arrival, turn.response)
-        self.requestHandled.emit(request, turn.response)
-        self._waiters.notify()
-
-    def _observed(self, request: QHttpServerRequest, status: int, _size: int, _elapsed: float) -> None:
-        turn = self._turns.get(id(request))
-        if turn is not None:
-            turn.response = turn.response or QHttpServerResponse(status)
-            self._leave(request)
-
-    def _answer(self, turn: Turn, expectation: Expectation, responder: QHttpServerResponder) -> None:
-        request, exchange = turn.arrival.request, responder._exchange
-        if exchange.connection is None:  # the peer, or the server, went away during the delay
-            return
-        fault = expectation.plan.fault
-        if fault is not None:
-            self._held.append(responder)
-            self._leave(request)
-            fault(exchange)
-            return
-        try:
-            result, answers_itself = expectation.result(request, responder)
-        except BaseException as error:  # noqa: BLE001 - pytest.fail() in a handler is no Exception
-            self._fail_turn(error, exchange)
-            return
-        turn.responder = None if answers_itself else responder
-        if answers_itself:
-            self._await_handler(exchange, request, result)
-        elif isinstance(result, replies.Stream):
-            self._send(exchange, turn, result)
         else:
-            self._finish(exchange, request, result)
+            self._turns.refuse(request, responder._exchange)
 
     def _respond(self, exchange: Exchange, request: QHttpServerRequest, response: QHttpServerResponse) -> None:
-        turn = self._turns.get(id(request))
-        expectation = turn.expectation if turn is not None else None
-        if turn is None or expectation is None:
-            if turn is not None:
-                turn.response = response
-            super()._respond(exchange, request, response)
-            return
-        response = replies.copied(response)
-        try:
-            for hook in expectation.plan.hooks:
-                response = hook(request, response) or response
-        except BaseException as error:  # noqa: BLE001 - of a hook of the test
-            self._fail_turn(error, exchange)
-            return
-        turn.response = response
-        shaped = expectation.plan.shape(response)
-        if isinstance(shaped, replies.Stream):
-            replies.send(exchange, shaped, self._failed)
-        else:
+        shaped = self._turns.shape(exchange, request, response)
+        if shaped is not None:
             super()._respond(exchange, request, shaped)
 
     def _stream(self, exchange: Exchange, request: QHttpServerRequest, source: Source, shape: Shape | None) -> None:
-        turn = self._turns.get(id(request))
-        plan = turn.expectation.plan if turn is not None and turn.expectation is not None else None
-        if plan is not None and (plan.rate or plan.truncate is not None):
-            source.close()
-            wrong = "throttle() and truncate() take a whole body or respond_with_stream(), not a handler's stream"
-            self._fail_turn(TypeError(wrong), exchange)
-            return
-        super()._stream(exchange, request, source, shape)
-
-    def _send(self, exchange: Exchange, turn: Turn, stream: replies.Stream) -> None:
-        expectation = turn.expectation
-        assert expectation is not None
-        turn.response = replies.make_response(b"", stream.status, stream.headers)
-        stream.pieces = replies.recorded(stream.pieces, turn.response)
-        shaped = expectation.plan.shape(stream)
-        assert isinstance(shaped, replies.Stream)
-        replies.send(exchange, shaped, self._failed)
-
-    # ---- what goes wrong
-
-    def _failed(self, error: BaseException, label: str = "") -> None:  # noqa: ARG002 - as ServerCore.report
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            raise error
-        self._ledger.failed(error)
-
-    def _fail_turn(self, error: BaseException, exchange: Exchange) -> None:
-        self._failed(error)
-        exchange.fail()
-
-    def _on_blocked(self, error: BlockingClientError) -> None:
-        """Called in the watchdog's thread, while this object's own is stuck."""
-        if self._blocked is None:
-            self._blocked = error
+        if self._turns.may_stream(exchange, request, source):
+            super()._stream(exchange, request, source, shape)

@@ -1,4 +1,4 @@
-"""The part of the fake backend that takes expectations."""
+"""Expectations as a test writes them."""
 
 from __future__ import annotations
 
@@ -40,11 +40,19 @@ class Baking(Criteria, total=False):
     data: Data | None
 
 
-class Expecting:
-    """Takes expectations and keeps them in a ledger."""
+class Expectations:
+    """Takes expectations for a fake backend and keeps them in its ledger.
 
-    _ledger: Ledger
-    _defaults: Mapping[str, Any] = {}
+    Parameters:
+        ledger: the books of the backend.
+        defaults: criteria of every expectation that does not say otherwise.
+
+    Not in Qt.
+    """
+
+    def __init__(self, ledger: Ledger, defaults: Mapping[str, Any] | None = None) -> None:
+        self._ledger = ledger
+        self._defaults: Mapping[str, Any] = defaults or {}
 
     def create_matcher(self, uri: Uri | None = "", *args: Any, **criteria: Any) -> RequestMatcher:
         """Return a matcher; the parameters are those of ``RequestMatcher``. Not in Qt."""
@@ -106,9 +114,9 @@ class Expecting:
         """
         return self.expect(self._matcher(uri, method, data, criteria), HandlerType.ORDERED)
 
-    def bake(self, **criteria: Unpack[Baking]) -> Expecting:
-        """Return a view of this object whose expectations have *criteria* unless they say otherwise. Not in Qt."""
-        return Baked(self._ledger, {**self._defaults, **criteria})
+    def bake(self, **criteria: Unpack[Baking]) -> Expectations:
+        """Return an object that takes the same expectations, with *criteria* unless they say otherwise. Not in Qt."""
+        return Expectations(self._ledger, {**self._defaults, **criteria})
 
     def clear_expectations(self) -> None:
         """Forget all expectations, met or not. Not in Qt."""
@@ -125,11 +133,3 @@ class Expecting:
         if data is not None:
             given["data"] = data
         return RequestMatcher(uri, **given)
-
-
-class Baked(Expecting):
-    """Takes expectations for a fake backend, with criteria of its own. Not in Qt."""
-
-    def __init__(self, ledger: Ledger, defaults: Mapping[str, Any]) -> None:
-        self._ledger = ledger
-        self._defaults = defaults

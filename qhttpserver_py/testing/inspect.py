@@ -1,4 +1,4 @@
-"""The part of the fake backend that tells what came, and whether that was right."""
+"""What came to a fake backend, and whether that was right."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from qhttpserver_py.testing.matcher import Check, Matching, RequestMatcher, as_m
 from qhttpserver_py.testing.watchdog import BlockingClientError
 
 
-class Inspecting:
-    """Answers questions about the requests of a fake backend."""
+class Inspection:
+    """Answers questions about the requests of a fake backend, by its ledger."""
 
-    _ledger: Ledger
-    _blocked: BlockingClientError | None = None
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._blocked: BlockingClientError | None = None
 
     # ---- what came
 
@@ -99,6 +100,11 @@ class Inspecting:
         """Let nothing that was wrong up to now fail the test. Not in Qt."""
         self._blocked = None
         self._ledger.postpone_deadlines()
+
+    def blocked(self, error: BlockingClientError) -> None:
+        """Keep *error*, the first one, for the test; called in the watchdog's thread."""
+        if self._blocked is None:
+            self._blocked = error
 
     def _check_blocked(self) -> None:
         blocked, self._blocked = self._blocked, None
