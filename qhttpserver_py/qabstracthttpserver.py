@@ -17,11 +17,11 @@ from qhttpserver_py._qt.snake_case import adopt_overrides, with_snake_case
 from qhttpserver_py._serving.answers import follow
 from qhttpserver_py._serving.failures import failure_reply
 from qhttpserver_py._serving.lifetime import Lifetime
+from qhttpserver_py._serving.upgrade import PENDING_SECONDS, going_away
 from qhttpserver_py._serving.verifiers import Verifiers
 from qhttpserver_py._transport.core import ServerCore
 from qhttpserver_py._transport.interfaces import HeadVerdict
 from qhttpserver_py._transport.listener import Listener
-from qhttpserver_py._websocket.socket import going_away
 from qhttpserver_py.qhttpserverconfiguration import QHttpServerConfiguration
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
@@ -150,7 +150,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         if self._pending is not None:
             self._pending.close()
         for socket in tuple(self._route_sockets or ()):
-            going_away(socket)
+            going_away(socket, max(timeout / 1000, PENDING_SECONDS))
         self._core.close(timeout)
         for hook in self._close_hooks:
             hook()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Self
 
 from qhttpserver_py._qt.snake_case import with_snake_case
 
 if TYPE_CHECKING:
     from qhttpserver_py._transport.core import ServerCore
+    from qhttpserver_py._websocket.socket import WebSocket
 
 GRACE_MS = 2000
 """How long replies in flight may take at the end of ``async with``, in milliseconds."""
@@ -18,6 +20,7 @@ class Lifetime:
     """The part of a server that ends with a block of code."""
 
     _core: ServerCore
+    _route_sockets: weakref.WeakSet[WebSocket] | None = None
 
     if TYPE_CHECKING:  # of QAbstractHttpServer
 
@@ -39,7 +42,7 @@ class Lifetime:
         await self.wait_closed()
 
     async def wait_closed(self) -> None:
-        """Wait until no connection is left (coroutine), after ``close(timeout)`` for example.
+        """Wait until no connection is left, nor a WebSocket of a route (coroutine), as after ``close(timeout)``.
 
         Raises:
             RuntimeError: called from another thread than the server's.
@@ -59,3 +62,5 @@ class Lifetime:
 
             core.when_idle(tell)
             await idle
+        for socket in tuple(self._route_sockets or ()):
+            await socket.wait_closed()

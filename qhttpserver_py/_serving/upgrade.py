@@ -20,8 +20,10 @@ from shiboken6 import isValid
 from qhttpserver_py._protocol.engine import Headers
 from qhttpserver_py._protocol.wire import PHRASES, date_field
 from qhttpserver_py._qt import log
-from qhttpserver_py._websocket.protocol import WebSocketProtocol
-from qhttpserver_py._websocket.socket import MAXIMUM_MESSAGE, WebSocket, going_away
+from qhttpserver_py._websocket.carrier import TcpCarrier
+from qhttpserver_py._websocket.handshake import Handshake
+from qhttpserver_py._websocket.protocol import GOING_AWAY, WebSocketProtocol
+from qhttpserver_py._websocket.socket import MAXIMUM_MESSAGE, WebSocket
 
 if TYPE_CHECKING:
     from PySide6.QtWebSockets import QWebSocket
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 MAXIMUM_PENDING = 30
 """Upgraded sockets that may wait to be fetched; the next handshake gets 503."""
+
+PENDING_SECONDS = 1.0
+"""How long the peer of a WebSocket may take to agree to its close where the server's grace is no longer."""
 
 MAXIMUM_PHRASE = 256
 """Longest reason phrase; a longer message of a refusal is in the body only."""
@@ -142,7 +147,7 @@ def make_native(
     rest += bytes(socket.readAll().data())
     _forget_trackers(socket)
     socket.write(answer)
-    websocket = WebSocket(socket, protocol, request, subprotocol, parent)
+    websocket = WebSocket(TcpCarrier(socket), protocol, Handshake(request, subprotocol), parent)
     seat = connection.core.admission.seat(connection.host)
     _free_at_end(websocket, seat)
     return websocket, socket, rest, seat
@@ -203,13 +208,14 @@ def _deliver(socket: Any) -> None:
         socket.stateChanged.emit(socket.state())
 
 
-def _close(websocket: Any, socket: Any, _rest: bytes, seat: Seat) -> None:
+def _close(websocket: Any, socket: Any, rest: bytes, seat: Seat) -> None:
     if type(websocket) is WebSocket:
-        going_away(websocket)
-        if isValid(socket):
-            socket.disconnectFromHost()
         if isValid(websocket):
-            websocket.deleteLater()
+            websocket.disconnected.connect(websocket.deleteLater)
+            websocket.start(rest)  # so as to hear that the peer agrees
+            going_away(websocket)
+            if not _is_open(socket):
+                websocket.deleteLater()
         seat.free()
         return
     from PySide6.QtWebSockets import QWebSocketProtocol
@@ -222,6 +228,12 @@ def _close(websocket: Any, socket: Any, _rest: bytes, seat: Seat) -> None:
             socket.disconnectFromHost()  # a close frame from the peer is not worth the wait
         websocket.deleteLater()
     seat.free()
+
+
+def going_away(websocket: Any, seconds: float = PENDING_SECONDS) -> None:
+    """Close a WebSocket of ours because the server ends, within *seconds*."""
+    if isValid(websocket):
+        websocket._session.close(seconds, GOING_AWAY, "")
 
 
 def unget(socket: Any, data: bytes) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import QObject
+from shiboken6 import isValid
 
 from qhttpserver_py._loop import eventloop
 from qhttpserver_py._protocol.engine import Message
 from qhttpserver_py._serving.upgrade import offered_subprotocols
 from qhttpserver_py._websocket.protocol import INTERNAL, NORMAL, HandshakeError, WebSocketProtocol
-from qhttpserver_py._websocket.socket import WebSocket
+from qhttpserver_py._websocket.socket import ConnectionClosed, WebSocket
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverrouter import QHttpServerRouter
+
+LAST_SECONDS = 1.0
+"""How long a coroutine may go on after its peer has left."""
 
 
 class _Handler:
@@ -96,29 +100,44 @@ def run(core: Any, route: Route, binding: Any, captures: tuple[object, ...], soc
     route.handler.socket = socket
     label = binding.name
     try:
-        result = binding.call(captures, socket._request, None)
+        result = binding.call(captures, socket._handshake.asked, None)
+    except BaseException as error:
+        if isValid(socket):
+            socket.start(rest, queued=True)
+            socket.close(INTERNAL)
+        if not isinstance(error, Exception):  # whoever asked for it gets it, when the peer was told
+            raise
+        core.report(error, label)
+        return
+    if not inspect.iscoroutine(result):
+        if isValid(socket):
+            socket.start(rest)
+        return
+    if isValid(socket):
+        socket.start(rest, queued=True)
+    task = eventloop.start(_until_done(core, label, socket, result))
+
+    def cancel_later() -> None:
+        if not task.done():
+            task.get_loop().call_later(LAST_SECONDS, task.cancel)
+
+    if isValid(socket):
+        socket.disconnected.connect(cancel_later)
+
+
+async def _until_done(core: Any, label: str, socket: WebSocket, result: Coroutine[Any, Any, Any]) -> None:
+    """Run the handler, and close the socket with what became of it."""
+    code = INTERNAL  # for whatever it raises, CancelledError and KeyboardInterrupt too
+    try:
+        await result
+        code = NORMAL
+    except ConnectionClosed:  # the peer left; nobody is to blame
+        code = NORMAL
     except Exception as error:  # noqa: BLE001 - user code
         core.report(error, label)
-        socket.start(rest, queued=True)
-        socket.close(INTERNAL)
-        return
-    is_coroutine = inspect.iscoroutine(result)
-    socket.start(rest, queued=is_coroutine)
-    if not is_coroutine:
-        return
-
-    async def until_done() -> None:
-        try:
-            await result
-        except Exception as error:  # noqa: BLE001 - user code
-            if not isinstance(error, ConnectionError):
-                core.report(error, label)
-                socket.close(INTERNAL)
-        finally:
-            socket.close(NORMAL)
-
-    task = eventloop.start(until_done())
-    socket.disconnected.connect(lambda: task.get_loop().call_later(1.0, task.cancel) and None)
+    finally:
+        if isValid(socket):
+            socket.close(code)
 
 
 __all__ = ["HandshakeError", "Route", "WebSocketRoutes", "run"]

@@ -1,20 +1,31 @@
-"""The WebSocket protocol (RFC 6455) with compression (RFC 7692), spoken by the package ``websockets``. Pure."""
+"""The WebSocket protocol (RFC 6455) with compression (RFC 7692), by the package ``websockets``. Pure.
+
+Its ServerProtocol does the opening handshake, what extensions agree on, control frames and the closing handshake; its
+PerMessageDeflate compresses. Data frames are cut, joined and written here: see ``frames.py`` for why.
+"""
 
 from __future__ import annotations
 
 import codecs
 import logging
-from collections.abc import Iterable
+from io import BytesIO, StringIO
 from typing import Any
 
 from qhttpserver_py._protocol.engine import Headers
+from qhttpserver_py._websocket.frames import CLOSE, CONTINUATION, PING, PONG, TEXT, FrameFault, FrameReader, head
 
 WINDOW_BITS = 12
 """Compression keeps 4 KiB of each direction, as ``websockets`` does: an eighth of the memory, nearly the same size."""
 
-NORMAL, GOING_AWAY, BAD_DATA, ABNORMAL, INTERNAL = 1000, 1001, 1007, 1006, 1011
+WORTH_DEFLATING = 32
+"""Octets of the shortest message that is compressed."""
 
-_MAXIMUM = ("max_size", "max_message_size")  # the attribute before and since websockets 15.1
+MAXIMUM_FRAGMENTS = 131072
+"""Frames that one message may come in; one more closes with 1009."""
+
+NORMAL, GOING_AWAY, PROTOCOL_ERROR, BAD_DATA, ABNORMAL, TOO_BIG, INTERNAL = 1000, 1001, 1002, 1007, 1006, 1009, 1011
+
+_RSV1 = 0x40  # of a message that is compressed (RFC 7692 6)
 
 _HANDSHAKE = frozenset(
     {
@@ -26,6 +37,13 @@ _HANDSHAKE = frozenset(
         b"sec-websocket-version",
         b"upgrade",
     }
+)
+
+# What a handshake over HTTP/2 has not (RFC 8441 5), and the package looks for.
+_HTTP1_ONLY = (
+    (b"upgrade", b"websocket"),
+    (b"connection", b"upgrade"),
+    (b"sec-websocket-key", b"AAAAAAAAAAAAAAAAAAAAAA=="),
 )
 
 Message = str | bytes
@@ -41,7 +59,23 @@ class HandshakeError(Exception):
 class WebSocketProtocol:
     """One connection from its handshake on: octets in, messages out, and the other way round."""
 
-    __slots__ = ("_decoder", "_pieces", "_protocol", "_text", "pongs")
+    __slots__ = (
+        "_compressed",
+        "_decoder",
+        "_deflate",
+        "_fragments",
+        "_frames",
+        "_opcode",
+        "_out",
+        "_over",
+        "_pieces",
+        "_protocol",
+        "_size",
+        "ends",
+        "maximum_size",
+        "pongs",
+        "queued",
+    )
 
     def __init__(self, maximum_size: int, *, compression: bool) -> None:
         """Raises ImportError where the package ``websockets`` is not installed."""
@@ -58,17 +92,39 @@ class WebSocketProtocol:
             client_max_window_bits=WINDOW_BITS,
             compress_settings={"memLevel": 5},
         )
-        self._protocol: Any = ServerProtocol(
-            extensions=[factory] if compression else None, max_size=maximum_size, logger=_QUIET
-        )
-        self._pieces: list[bytes] | list[str] = []
-        self._text = False
+        self._protocol: Any = ServerProtocol(extensions=[factory] if compression else None, logger=_QUIET)
+        self._deflate: Any = None  # the extension, where both sides have it
+        self._frames = FrameReader(_unmask())
+        self._opcode = 0  # of the message whose fragments come
+        self._compressed = False
+        self._pieces: Any = None  # what has come of it, as one growing buffer
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._size = self._fragments = 0
+        self._out: list[bytes | memoryview] = []
+        self._over = False  # what still comes has no meaning
+        self.maximum_size = maximum_size
+        """The octets of the largest message that is taken, inflated."""
         self.pongs: list[bytes] = []
-        """Payloads of the pongs that came with the last octets."""
+        """Payloads of the pongs that came since somebody took them."""
+        self.queued = 0
+        """About the octets of messages that ``take()`` will give."""
+        self.ends = False
+        """Whether the connection is to be closed once everything is written."""
+
+    # ---- the handshake
 
     def accept(self, headers: Headers, subprotocol: str) -> bytes:
         """Return the answer to the opening handshake. Raises HandshakeError where it cannot be accepted."""
+        return b"".join(self._accept(headers, subprotocol)[1])
+
+    def accept_tunnel(self, headers: Headers, subprotocol: str) -> list[tuple[bytes, bytes]]:
+        """Return the fields of the answer over HTTP/2 (RFC 8441 5). Raises HandshakeError."""
+        response, _ = self._accept([*headers, *_HTTP1_ONLY], subprotocol)
+        wanted = ("sec-websocket-extensions", "sec-websocket-protocol")
+        fields = [(name.lower(), value) for name, value in response.headers.raw_items()]
+        return [(name.encode(), value.encode()) for name, value in fields if name in wanted]
+
+    def _accept(self, headers: Headers, subprotocol: str) -> tuple[Any, list[bytes]]:
         protocol = self._protocol
         # It parses the request itself. That was parsed before, within our own limits: this is what it has to see of it.
         lines = [b"GET / HTTP/1.1", *(b"%b: %b" % field for field in headers if field[0] in _HANDSHAKE)]
@@ -83,85 +139,200 @@ class WebSocketProtocol:
             response.headers["Sec-WebSocket-Protocol"] = subprotocol
             protocol.subprotocol = subprotocol
         protocol.send_response(response)
-        return b"".join(protocol.data_to_send())
+        self._deflate = protocol.extensions[0] if protocol.extensions else None
+        return response, protocol.data_to_send()
 
-    def receive(self, data: bytes) -> list[Message]:
-        """Take octets from the peer; return the messages they complete. A fault of the peer's closes by itself."""
-        protocol = self._protocol
-        protocol.receive_data(data)
-        self.pongs = []
-        messages: list[Message] = []
-        for frame in protocol.events_received():
-            if frame.opcode in (0x0, 0x1, 0x2):
-                self._take(frame, messages)
-            elif frame.opcode == 0xA:
-                self.pongs.append(bytes(frame.data))
-        return messages
+    # ---- receiving
 
-    def _take(self, frame: Any, messages: list[Message]) -> None:
-        if frame.opcode:
-            self._text = frame.opcode == 0x1
-            self._decoder = codecs.getincrementaldecoder("utf-8")() if self._text and not frame.fin else None
+    def feed(self, data: bytes) -> None:
+        """Take octets from the peer; ``next_message()`` gives what they complete."""
+        if not self._over:
+            self._frames.feed(data)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether octets are left that ``next_message()`` has not looked at."""
+        return not self._over and self._frames.has_more
+
+    def next_message(self) -> Message | None:
+        """Return the next message, None where none is complete. A fault of the peer's closes by itself."""
+        frames = self._frames
+        reserved = 0 if self._deflate is None else _RSV1
+        while not self._over:
+            try:
+                frame = frames.next(self.maximum_size, reserved)
+                if frame is None:
+                    return None
+                first, payload = frame
+                if first & 8:
+                    self._control(first & 15, payload)
+                    if first & 15 == PONG:
+                        return None  # it is reported in its turn
+                    continue
+                if first & 0x80 and not (first & _RSV1 or self._opcode) and first & 15:
+                    return payload if first & 1 == 0 else payload.decode()
+                message = self._fragment(first, payload)
+            except FrameFault as fault:
+                self.fail(*fault.args)
+            except UnicodeDecodeError:
+                self.fail(BAD_DATA, "text that is no UTF-8")
+            else:
+                if message is not None:
+                    return message
+        return None
+
+    def _control(self, opcode: int, payload: bytes) -> None:
+        """Answer a ping; have the package answer a close."""
+        if opcode == PONG:
+            self.pongs.append(payload)
+            return
+        if opcode == PING:
+            if not self._protocol.eof_sent:
+                self._out.append(head(0x80 | PONG, len(payload)) + payload)
+            return
+        self._protocol.receive_data(bytes((0x80 | CLOSE, 128 | len(payload))) + b"\0\0\0\0" + payload)
+        self._protocol.events_received()
+        self._collect()
+        self._end_input()
+
+    def _fragment(self, first: int, payload: bytes) -> Message | None:
+        """Take a data frame that is compressed or not a whole message; return the message it completes."""
+        opcode = first & 15
+        if opcode == CONTINUATION:
+            if not self._opcode:
+                raise FrameFault(PROTOCOL_ERROR, "a continuation of nothing")
+            if first & _RSV1:
+                raise FrameFault(PROTOCOL_ERROR, "a reserved bit on a continuation")
+        elif self._opcode:
+            raise FrameFault(PROTOCOL_ERROR, "a message inside a fragmented one")
+        else:
+            self._opcode, self._compressed = opcode, bool(first & _RSV1)
+            self._size = self._fragments = 0
+            self._pieces = None
+        final = bool(first & 0x80)
+        if self._compressed:
+            payload = self._inflated(first, payload)
+        self._size += len(payload)
+        self._fragments += 1
+        if self._size > self.maximum_size:
+            raise FrameFault(TOO_BIG, "a message beyond the limit")
+        if self._fragments > MAXIMUM_FRAGMENTS:
+            raise FrameFault(TOO_BIG, "a message of too many fragments")
+        return self._joined(payload, final=final)
+
+    def _joined(self, payload: bytes, *, final: bool) -> Message | None:
+        """Add *payload* to the message; return it if that was the last. Text is judged as it comes (RFC 6455 8.1)."""
+        is_text = self._opcode == TEXT
+        if self._pieces is None:
+            if final:
+                self._opcode = 0
+                return payload.decode() if is_text else payload
+            self._pieces = StringIO(newline="") if is_text else BytesIO()
+            self._decoder = codecs.getincrementaldecoder("utf-8")() if is_text else None
+        self._pieces.write(payload if self._decoder is None else self._decoder.decode(payload, final))
+        if not final:
+            return None
+        message: Message = self._pieces.getvalue()
+        self._opcode, self._pieces, self._decoder = 0, None, None
+        return message
+
+    def _inflated(self, first: int, payload: bytes) -> bytes:
+        from websockets.exceptions import PayloadTooBig, ProtocolError
+        from websockets.frames import Frame, Opcode
+
+        room = max(1, self.maximum_size - self._size)  # 0 would be no limit to zlib
         try:
-            piece: Any = self._decoded(bytes(frame.data), final=frame.fin)
-        except UnicodeDecodeError:
-            self._pieces = []
-            if not self.is_closing:
-                self._protocol.fail(BAD_DATA, "text that is no UTF-8")
-            return
-        if frame.fin and not self._pieces:
-            messages.append(piece)
-            return
-        self._pieces.append(piece)
-        if frame.fin:
-            empty: Any = "" if self._text else b""
-            messages.append(empty.join(self._pieces))
-            self._pieces = []
-
-    def _decoded(self, data: bytes, *, final: bool) -> Message:
-        if not self._text:
-            return data
-        return data.decode() if self._decoder is None else self._decoder.decode(data, final)
+            frame = Frame(Opcode(first & 15), payload, bool(first & 0x80), bool(first & _RSV1))
+            return bytes(self._deflate.decode(frame, max_size=room).data)
+        except PayloadTooBig:
+            raise FrameFault(TOO_BIG, "a message beyond the limit, inflated") from None
+        except ProtocolError:
+            raise FrameFault(PROTOCOL_ERROR, "what cannot be inflated") from None
 
     def receive_eof(self) -> None:
         """The peer has closed its side."""
         self._protocol.receive_eof()
+        self._end_input()
 
-    def send(self, message: Message) -> None:
-        """Queue a whole message."""
+    def _end_input(self) -> None:
+        self._over = True
+        self._frames.clear()
+        self._pieces = self._decoder = None
+
+    # ---- sending
+
+    def send(self, message: Message) -> int:
+        """Queue a whole message; return its octets."""
         if isinstance(message, str):
-            self._protocol.send_text(message.encode())
+            first, payload = 0x81, _encoded(message)
         else:
-            self._protocol.send_binary(message)
+            first, payload = 0x82, message
+        size = len(payload)
+        if self._deflate is not None and size >= WORTH_DEFLATING:
+            self._send_deflated(first, payload)
+        elif size < _WORTH_JOINING:
+            self._out.append(head(first, size) + payload)
+        else:
+            self._out += (head(first, size), payload)
+        self.queued += size + 4
+        return size
+
+    def _send_deflated(self, first: int, payload: bytes) -> None:
+        from websockets.frames import Frame, Opcode
+
+        data = self._deflate.encode(Frame(Opcode(first & 15), payload)).data
+        self._out += (head(first | _RSV1, len(data)), data)
 
     def ping(self, payload: bytes) -> None:
         """Queue a ping."""
         self._protocol.send_ping(payload)
+        self._collect()
 
     def close(self, code: int, reason: str) -> None:
-        """Queue a close frame, once."""
-        if not self.is_closing:
+        """Queue a close frame, once; what cannot be said so is said as 1000 or 1011."""
+        if self.is_closing:
+            return
+        from websockets.exceptions import ProtocolError
+
+        reason = reason.encode("utf-8", "replace")[:123].decode("utf-8", "ignore")
+        try:
             self._protocol.send_close(code, reason)
+        except ProtocolError:  # a code that is not for the wire, such as 1005 and 1006 (RFC 6455 7.4.1)
+            self._protocol.send_close(NORMAL, reason)
+        self._collect()
 
-    def data_to_send(self) -> tuple[bytes, bool]:
-        """Return what is to be written, and whether the connection is to be closed behind it."""
-        pieces: Iterable[bytes] = self._protocol.data_to_send()
-        pieces = list(pieces)
-        return b"".join(pieces), b"" in pieces or self._protocol.close_expected()
+    def fail(self, code: int, reason: str) -> None:
+        """Close because the peer broke a rule (RFC 6455 7.1.7)."""
+        self._protocol.fail(code, reason)
+        if self._protocol.parser_exc is None:
+            self._protocol.parser_exc = FrameFault(code, reason)
+        self._collect()
+        self._end_input()
 
-    @property
-    def maximum_size(self) -> int:
-        """The octets of the largest message that is taken, inflated."""
-        return int(getattr(self._protocol, _MAXIMUM[hasattr(self._protocol, _MAXIMUM[True])]) or 0)
+    def _collect(self) -> None:
+        for piece in self._protocol.data_to_send():
+            if piece:
+                self._out.append(piece)
+            else:
+                self.ends = True
 
-    @maximum_size.setter
-    def maximum_size(self, size: int) -> None:
-        setattr(self._protocol, _MAXIMUM[hasattr(self._protocol, _MAXIMUM[True])], size)
+    def take(self) -> list[bytes | memoryview]:
+        """Return what is to be written, once."""
+        out, self._out = self._out, []
+        self.queued = 0
+        return out
+
+    # ---- what became of it
 
     @property
     def is_closing(self) -> bool:
         """Whether a close frame was sent or the connection is over."""
         return bool(self._protocol.state.value != 1)
+
+    @property
+    def is_agreed(self) -> bool:
+        """Whether the peer has sent its close frame too: nothing more will come."""
+        return self._protocol.close_rcvd is not None
 
     @property
     def close_code(self) -> int:
@@ -183,4 +354,23 @@ class WebSocketProtocol:
     def fault(self) -> str:
         """What the peer did wrong, "" if nothing."""
         error = self._protocol.parser_exc
-        return "" if error is None else str(error)
+        return "" if error is None else str(error.args[-1] if isinstance(error, FrameFault) else error)
+
+
+_WORTH_JOINING = 4096
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair is "?", as where Qt encodes
+        return text.encode("utf-8", "replace")
+
+
+def _unmask() -> Any:
+    """Return what unmasks, in C where the package came with its extension."""
+    try:
+        from websockets.speedups import apply_mask
+    except ImportError:
+        from websockets.utils import apply_mask
+    return apply_mask

@@ -107,7 +107,7 @@ footer { margin-top: 1rem; color: var(--soft); font-size: .85rem }
 
 <section class="card" id="echo">
 <h2>WebSocket echo</h2>
-<p>A real <code>QWebSocket</code> sends back what it gets; other sites' pages are refused.</p>
+<p>A WebSocket sends back what it gets; other sites' pages are refused.</p>
 <div class="row"><input id="echo-in" value="Hello, socket" aria-label="Text to send">
 <button id="echo-go">Send</button></div>
 <output id="echo-out"></output>

@@ -74,6 +74,25 @@ REACHED = {
     "HTTP/2: CONTINUATION frames": "protocol/http2/test_abuse.test_floods_end_in_goaway",
     "HTTP/2: streams at a time": "protocol/http2/test_rfc9113.test_5_1_2_too_many_streams_are_refused",
     "WebSockets nobody has fetched": "websocket/test_pending.test_the_thirty_first_is_refused",
+    "WebSockets (native): a message, inflated": "websocket/test_native.test_a_message_that_is_too_large",
+    "WebSockets (native): fragments of a message": (
+        "websocket/test_native_bounds.test_the_fragments_of_a_message_are_counted"
+    ),
+    "WebSockets (native): messages no coroutine has taken": (
+        "websocket/test_native_bounds.test_no_more_messages_are_decoded_than_somebody_has_room_for"
+    ),
+    "WebSockets (native): octets the peer does not read, pongs included": (
+        "websocket/test_native_bounds.test_nothing_is_read_from_a_peer_that_pings_and_never_reads"
+    ),
+    "WebSockets (native): the same, where a program sends without waiting": (
+        "websocket/test_native_bounds.test_what_is_sent_to_a_peer_that_never_reads_has_a_bound"
+    ),
+    "WebSockets (native): silence, or no octet taken": (
+        "websocket/test_native.test_a_peer_that_vanished_is_found_by_pings"
+    ),
+    "WebSockets (native): the closing handshake": (
+        "websocket/test_native_bounds.test_a_peer_that_does_not_agree_to_a_close_is_ended"
+    ),
 }
 
 

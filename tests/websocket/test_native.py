@@ -248,30 +248,6 @@ def test_closing_the_server_says_going_away(server) -> None:
     assert spin(lambda: int(client.closeCode().value) == 1001)
 
 
-def test_a_slow_reader_holds_its_sender(server) -> None:
-    sent = []
-
-    @server.websocket("/ws", compression=False)
-    async def pour(socket: WebSocket) -> None:
-        for _ in range(400):
-            await socket.send(b"x" * 65536)
-            sent.append(1)
-
-    client = RawClient(bound(server))
-    client.socket.setReadBufferSize(4096)
-    client.socket.readyRead.disconnect(client._read)
-    client.get(
-        "/ws",
-        "Upgrade: websocket",
-        "Connection: upgrade",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    )
-    spin(lambda: False, 0.5)
-    assert 0 < len(sent) < 400
-    client.close()
-
-
 def test_a_peer_that_vanished_is_found_by_pings(server) -> None:
     ended = []
 

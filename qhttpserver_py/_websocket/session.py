@@ -1,0 +1,314 @@
+"""A WebSocket's life between its carrier and whoever takes its messages: turns, room, silence, and the end.
+
+Strategy: a turn takes messages one by one from the protocol, and none before the one in front of it was handed out and
+somebody has room for the next. What is sent while more messages wait in the turn leaves in one write. A handler may
+open a nested event loop: that holds back this socket's next messages, as in Qt, and nothing else.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from time import monotonic
+from typing import Any, Protocol
+
+from PySide6.QtCore import QObject, QTimer
+from PySide6.QtNetwork import QAbstractSocket
+from shiboken6 import isValid
+
+from qhttpserver_py._qt import log
+from qhttpserver_py._websocket.carrier import Carrier
+from qhttpserver_py._websocket.protocol import Message, WebSocketProtocol
+from qhttpserver_py._websocket.waiting import Waiters
+
+HIGH_WATER = 262144
+"""With more octets than this unread by the peer, ``await send()`` waits, and nothing is read from it."""
+
+MAXIMUM_BACKLOG = 16 * 1024 * 1024
+"""With more octets than this unread by the peer, one more message ends the connection."""
+
+MAXIMUM_QUEUE = 64
+"""Messages that wait for ``async for``; beyond, nothing is read from the peer."""
+
+MESSAGES_PER_TURN = 128
+"""Messages handed out in one go before other connections and the GUI get their turn."""
+
+CLOSE_SECONDS = 10.0
+"""How long the peer may take to agree to a close, and to read what was sent before it."""
+
+LINGER_SECONDS = 2.0
+"""How long a peer that broke a rule may go on sending, so that it can read why it is closed."""
+
+_CORKED = 65536  # octets that wait at most for the end of a turn
+
+State = QAbstractSocket.SocketState
+OPEN, CLOSING, CLOSED = State.ConnectedState, State.ClosingState, State.UnconnectedState
+
+
+class Listener(Protocol):
+    """The WebSocket of the user's. Each of these runs user code."""
+
+    def handOut(self, message: Message) -> None:
+        """A message came, and no coroutine takes it."""
+        ...
+
+    def reportPong(self, milliseconds: int, payload: bytes) -> None:
+        """A pong came."""
+        ...
+
+    def reportState(self, state: State) -> None:
+        """It closes, or is closed."""
+        ...
+
+    def reportWritten(self, count: int) -> None:
+        """The system took octets."""
+        ...
+
+    def reportError(self, error: Any) -> None:
+        """The socket failed."""
+        ...
+
+
+class Session:
+    """See the module's first lines. Belongs to its listener, a QObject, and dies with it."""
+
+    __slots__ = (
+        "__weakref__",
+        "_has_ended",
+        "_heard_at",
+        "_is_behind",
+        "_is_corked",
+        "_is_flush_posted",
+        "_is_turning",
+        "_listener",
+        "_ping",
+        "_pinged_at",
+        "carrier",
+        "error",
+        "maximum_backlog",
+        "messages",
+        "protocol",
+        "queue",
+        "room",
+        "state",
+    )
+
+    def __init__(self, carrier: Carrier, protocol: WebSocketProtocol, listener: QObject) -> None:
+        self.carrier = carrier
+        self.protocol = protocol
+        self._listener: Any = weakref.ref(listener)
+        self.state = OPEN
+        self.queue: deque[Message] | None = None  # a coroutine takes the messages
+        self.messages, self.room = Waiters(), Waiters()
+        self.error = ""
+        self.maximum_backlog = MAXIMUM_BACKLOG
+        self._is_turning = False  # a turn is on the stack
+        self._is_corked = False  # what is sent waits for more
+        self._is_flush_posted = False
+        self._is_behind = False  # the peer does not read: nothing is read from it
+        self._has_ended = False
+        self._heard_at = monotonic()
+        self._pinged_at = 0.0
+        self._ping: QTimer | None = None
+        carrier.attach(self, listener)
+
+    def start(self, rest: bytes, *, queued: bool) -> None:
+        """Begin to read; *rest* came before, *queued*: a coroutine takes the messages."""
+        if self.state is CLOSED:
+            return
+        if queued:
+            self.queue = deque()
+        self.protocol.feed(rest)
+        self.carrier.start()
+        self.on_readable()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the QObject is there."""
+        listener = self._listener()
+        return listener is not None and isValid(listener)
+
+    def _later(self, seconds: float, call: Any) -> None:
+        listener = self._listener()
+        if listener is not None and isValid(listener):
+            QTimer.singleShot(round(seconds * 1000), listener, call)
+
+    # ---- receiving
+
+    def on_readable(self) -> None:
+        """Take what the peer sent, as far as there is room for it."""
+        if self._is_turning or self._is_held() or not self.is_alive:
+            return
+        self._is_turning = True
+        try:
+            self._turn()
+        finally:
+            self._is_turning = self._is_corked = False
+        self.flush()
+
+    def _is_held(self) -> bool:
+        return self._is_behind or (self.queue is not None and len(self.queue) >= MAXIMUM_QUEUE)
+
+    def _turn(self) -> None:
+        protocol = self.protocol
+        for _ in range(MESSAGES_PER_TURN):
+            message = protocol.next_message()
+            if message is not None:
+                self._is_corked = protocol.has_more
+                self._hand_out(message)
+            elif protocol.pongs:
+                self._report_pongs()
+            else:
+                self._is_corked = False
+                self.flush()  # pongs of ours too: their size tells whether the peer reads
+                if self._is_held() or not (data := self.carrier.read()):
+                    return
+                self._heard_at = monotonic()
+                protocol.feed(data)
+                continue
+            if self._is_held() or not self.is_alive:
+                return
+        self._later(0, self.on_readable)
+
+    def _hand_out(self, message: Message) -> None:
+        queue = self.queue
+        if queue is None:
+            self._listener().handOut(message)
+        else:
+            queue.append(message)
+            self.messages.wake()
+
+    def _report_pongs(self) -> None:
+        pongs, self.protocol.pongs = self.protocol.pongs, []
+        for payload in pongs:
+            if self.is_alive:
+                self._listener().reportPong(round((monotonic() - self._pinged_at) * 1000), payload)
+
+    # ---- sending
+
+    def send(self, message: Message, *, more: bool = False) -> int:
+        """Send a message; return its octets, 0 where it is closed. *more*: another follows, as far as is known."""
+        if self.state is not OPEN:
+            return 0
+        protocol = self.protocol
+        size = protocol.send(message)
+        if (more or self._is_corked) and protocol.queued < _CORKED:
+            if not self._is_flush_posted:  # a handler may spin an event loop before the turn ends
+                self._is_flush_posted = True
+                self._later(0, self.flush)
+        elif self.carrier.pending() > self.maximum_backlog:
+            self.error = "the peer does not read what it is sent"
+            log.warning(log.HTTP1, f"WebSocket: {self.error}; closing it")
+            self.carrier.abort()
+            return 0
+        else:
+            self.flush()
+        return size
+
+    def ping(self, payload: bytes) -> None:
+        """Ask the peer for a pong."""
+        if self.state is OPEN:
+            self._pinged_at = monotonic()
+            self.protocol.ping(payload)
+            self.flush()
+
+    def pending(self) -> int:
+        """Return the octets that wait for the peer."""
+        return self.carrier.pending() + self.protocol.queued
+
+    def has_room(self) -> bool:
+        """Whether a coroutine may send on."""
+        return self.state is not OPEN or self.carrier.pending() <= HIGH_WATER
+
+    def flush(self) -> None:
+        """Give the carrier what was queued; follow a closing handshake."""
+        self._is_flush_posted = False
+        protocol = self.protocol
+        if pieces := protocol.take():
+            self.carrier.write(pieces)
+            if self.carrier.pending() > HIGH_WATER:
+                self._is_behind = True
+        if protocol.is_closing and not self._has_ended:
+            self._follow_close()
+
+    def on_written(self, count: int) -> None:
+        """The peer took octets."""
+        self._heard_at = monotonic()
+        if self.carrier.pending() <= HIGH_WATER // 2:
+            self.room.wake()
+            if self._is_behind:
+                self._is_behind = False
+                self._later(0, self.on_readable)
+        if self.is_alive:
+            self._listener().reportWritten(count)
+
+    # ---- the end
+
+    def close(self, seconds: float, code: int, reason: str) -> None:
+        """Begin the closing handshake; whatever the peer does, it is over after *seconds*."""
+        if self.state is CLOSED:
+            return
+        self._later(seconds, self.carrier.abort)
+        if self.state is OPEN:
+            self.protocol.close(code, reason)
+            self.flush()
+
+    def _follow_close(self) -> None:
+        """A close frame was sent: say so, and see that it ends."""
+        if self.state is OPEN:
+            self._set_state(CLOSING)
+        protocol = self.protocol
+        if not protocol.ends or self._has_ended:
+            return
+        self._has_ended = True
+        if protocol.is_agreed:
+            self._later(CLOSE_SECONDS, self.carrier.abort)
+            self.carrier.finish()
+        else:
+            log.info(log.HTTP1, f"WebSocket closed with {protocol.close_code}: {protocol.fault}")
+            self._later(LINGER_SECONDS, self.carrier.abort)
+            self.carrier.shut()
+
+    def on_failed(self, error: Any, text: str) -> None:
+        """The socket failed."""
+        self.error = text
+        if self.is_alive:
+            self._listener().reportError(error)
+
+    def on_gone(self) -> None:
+        """The connection is over."""
+        if self.state is CLOSED:
+            return
+        self.protocol.receive_eof()
+        if self._ping is not None and isValid(self._ping):
+            self._ping.stop()
+        self._set_state(CLOSED)
+
+    def _set_state(self, state: State) -> None:
+        self.state = state
+        self.messages.wake()
+        self.room.wake()
+        if self.is_alive:
+            self._listener().reportState(state)
+
+    # ---- silence
+
+    def set_ping_interval(self, seconds: float) -> None:
+        """Ask a peer that is silent for *seconds*; 0: never."""
+        if self._ping is None:
+            self._ping = QTimer(self._listener())
+            self._ping.timeout.connect(self._keep_alive)
+        self._ping.stop()
+        if seconds > 0:
+            self._ping.start(round(seconds * 1000))
+
+    def _keep_alive(self) -> None:
+        assert self._ping is not None
+        now, interval = monotonic(), self._ping.interval() / 1000
+        if self._is_turning or (self._is_held() and not self._is_behind):
+            self._heard_at = now  # it is we who do not listen
+        elif now - self._heard_at >= 2 * interval:
+            self.error = "the peer did not read what it was sent" if self._is_behind else "the peer answered no ping"
+            self.carrier.abort()
+        elif now - self._heard_at >= interval and not self._is_behind:
+            self.ping(b"")

@@ -1,0 +1,31 @@
+"""Coroutines that wait for one thing that happens again and again: a message, or room to write."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Waiters:
+    """Any number of coroutines; each looks again at what it waits for when it is woken."""
+
+    __slots__ = ("_futures",)
+
+    def __init__(self) -> None:
+        self._futures: list[asyncio.Future[None]] = []
+
+    async def wait(self) -> None:
+        """Wait for the next ``wake()`` (coroutine)."""
+        future = asyncio.get_running_loop().create_future()
+        self._futures.append(future)
+        try:
+            await future
+        finally:
+            if future in self._futures:  # cancelled
+                self._futures.remove(future)
+
+    def wake(self) -> None:
+        """Have all go on that wait now, in the order in which they came."""
+        futures, self._futures = self._futures, []
+        for future in futures:
+            if not (future.done() or future.get_loop().is_closed()):
+                future.set_result(None)
