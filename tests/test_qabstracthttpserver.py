@@ -348,7 +348,7 @@ def test_close_lets_replies_in_flight_finish() -> None:
     client = RawClient(bound(server))
     client.get("/late")
     assert spin(lambda: server._core.connections)
-    assert spin(lambda: next(iter(server._core.connections))._exchanges)
+    assert spin(lambda: next(iter(server._core.connections)).requests.exchanges)
     server.close(5000)
     reply = client.reply()
     assert (reply.status, reply.headers["connection"]) == (200, "close")

@@ -19,6 +19,9 @@ from qhttpserver_py._transport.sockets import break_descriptor, held_by_system, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+GRACE = 15.0
+"""How long a peer may take to read the last bytes of a connection that closes, in seconds."""
+
 
 class UnsentBytes:
     """What Qt was given to write and may still keep, the same objects, not copies; and a descriptor to write it to.

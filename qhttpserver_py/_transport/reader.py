@@ -1,113 +1,126 @@
-"""What the parser reported, sorted: requests that wait their turn, and bodies that never wait."""
+"""The reader of a connection: from the bytes that a socket has to the events that the engine makes of them.
+
+A part of a connection keeps the state that it alone changes. It does not keep the connection, which would be a cycle
+that only the garbage collector ends: each call is handed it.
+"""
 
 from __future__ import annotations
 
-from qhttpserver_py._exchange.exchange import Exchange
-from qhttpserver_py._protocol.engine import Event, Message, Refusal, Reset
-from qhttpserver_py._transport.closer import PROGRESS, Closing
-from qhttpserver_py._transport.progress import StreamDeadlines
+from typing import TYPE_CHECKING, Any, Protocol
 
-_STALLED = "the request's body stalled"
+from qhttpserver_py._protocol.engine import Engine, Event
+from qhttpserver_py._protocol.select import choose
+from qhttpserver_py._transport import sockets
+
+if TYPE_CHECKING:
+    from PySide6.QtNetwork import QLocalSocket, QTcpSocket
+
+    from qhttpserver_py._qt.peer import Peer
+    from qhttpserver_py._transport.core import ServerCore
+
+READ_BUFFER = 262144
+"""Most bytes Qt holds unread for one connection; TCP pushes back beyond."""
+
+# Reasons not to read, as bits.
+HELD_BY_QUEUE = 1  # requests wait for the reply in front of them
+HELD_BY_PEER = 2  # the peer does not read its replies
+HELD_BY_BODY = 4  # the handler does not keep up with the body it asked for piece by piece
+HELD_BY_UPGRADE = 8  # a verifier takes its time; what comes now may be another protocol's
 
 
-class Head:
-    """The head of a message whose body is still arriving, waiting for its turn."""
+class Readable(Protocol):
+    """What the reader needs of its connection."""
 
-    __slots__ = ("message", "stream_id")
+    socket: Any
+    engine: Engine
+    host: str | None
+    peer: Peer
 
-    def __init__(self, message: Message) -> None:
-        self.message = message
-        self.stream_id = message.stream_id
+    @property
+    def core(self) -> ServerCore:
+        """What the connections of a server share."""
+        ...
+
+    def on_ready_read(self) -> None:
+        """Serve what the socket has."""
+        ...
 
 
-class Incoming(Closing):
-    """The part of a connection between the parser and the handlers."""
+class Reader:
+    """Reads from the socket, and decides by the first bytes which protocol it is."""
 
-    __slots__ = ()
+    __slots__ = ("_available", "_read", "drops_input", "first", "head_since", "held")
 
-    def _enqueue(self, events: list[Event]) -> None:
-        """Queue *events*; hand those to their consumers that belong to a body being taken as it arrives."""
-        queue = self._queue
-        due: list[tuple[Exchange, Refusal | None]] = []
-        gone: list[int] = []
-        for event in events:
-            if isinstance(event, Message):
-                if event.streaming:
-                    exchange = self._exchanges.get(event.stream_id)
-                    if exchange is not None and exchange.message is event:
-                        due.append((exchange, None))
-                elif event.complete:
-                    queue.append(event)
-                else:
-                    queue.append(Head(event))
-                continue
-            if isinstance(event, Reset):
-                self._drop_queued(event.stream_id)
-                gone.append(event.stream_id)
-                continue
-            if (taker := self._taker(event.stream_id)) is not None:
-                due.append((taker, event))
-                continue
-            queue.append(event)
-        # Last: consumers are user code, and may run an event loop that reads on.
-        for exchange, refusal in due:
-            if refusal is None:
-                exchange.feed()
-            else:
-                self.refuse_now(refusal)
-        for stream_id in gone:  # whatever the others wait for
-            self._cancel(stream_id)
+    def __init__(self, socket: QTcpSocket | QLocalSocket) -> None:
+        self._available = socket.bytesAvailable
+        self._read: Any = socket.read
+        self.first: bytes | None = b""  # bytes received before the protocol was clear; None since it is
+        self.held = 0  # why we do not read, as bits
+        self.head_since = 0.0  # when the head being received began, 0 between heads
+        self.drops_input = False  # what the peer still sends is thrown away
 
-    def _taker(self, stream_id: int) -> Exchange | None:
-        """Return the exchange whose body is arriving; its reply may wait for the body, so a refusal must not."""
-        exchange = self._exchanges.get(stream_id)
-        if exchange is None or not exchange.message.streaming or exchange.message.complete:
+    def receive(self, connection: Readable, now: float) -> list[Event] | None:
+        """Read what the socket has, and return the events that it completes; None where there was nothing to read."""
+        if self.held or connection.socket is None:
             return None
-        return exchange
+        # Exactly what there is: then Qt hands its buffer over, and keeps none for an idle connection,
+        # where readAll() would leave 16 KiB behind.
+        data = self._read(self._available()).data()
+        if not data or self.drops_input:
+            return None
+        if self.first is not None and not (data := self._choose(connection, data, now)):
+            return []
+        engine = connection.engine
+        events = engine.receive_data(data)
+        if engine.partial == 1:
+            self.head_since = self.head_since or now
+        else:
+            self.head_since = 0.0
+        return events
 
-    def _drop_queued(self, stream_id: int) -> None:
-        """A request that was reset before its turn is not worth a handler (CVE-2023-44487)."""
-        queue = self._queue
-        if any(event.stream_id == stream_id for event in queue):
-            kept = [event for event in queue if event.stream_id != stream_id]
-            queue.clear()
-            queue.extend(kept)
+    # ---- the protocol
 
-    def _sweep_streams(self, now: float, timeout: float) -> None:
-        """Over HTTP/2 each stream has its own deadlines, and others on the connection go on."""
-        patience = max(timeout, 1.0)  # whatever the timeout: a round trip may take so long
-        deadlines, waits = self._deadlines, self.engine.waits
-        if deadlines is None:
-            deadlines = self._deadlines = StreamDeadlines()
-        uploads = {message.stream_id: (message, size) for message, size in waits.uploads() if self._awaits(message)}
-        counts = [(stream_id, size) for stream_id, (_, size) in uploads.items()]
-        late = deadlines.uploads.overdue(counts, 1, now, timeout)
-        starved = waits.starved()
-        least = PROGRESS * patience
-        keys = deadlines.replies.overdue(starved, least / max(1, len(starved)), now, patience)
-        for stream_id in [stream_id for key in keys for stream_id in waits.behind(key)]:
-            self.core.log_timeout(self, "takes no bytes of its reply")
-            self.engine.abort(stream_id)
-            self._cancel(stream_id)
-        for stream_id in late:
-            message = uploads[stream_id][0]
-            if not message.complete and self.socket is not None:  # a consumer that hears of its end may run a loop
-                self.core.log_timeout(self, _STALLED)
-                self.refuse_now(Refusal(stream_id, 408, _STALLED, message))
-        if keys or late or waits.withheld:
-            self.flush()
-        if self._windowed:
-            self._look_at_windows()
-        if self.socket is None or self.closing or self._taken_at:
+    def use(self, connection: Readable, engine: Engine) -> None:
+        """Give the connection its engine."""
+        self.first = None
+        connection.engine = engine
+
+    def use_http1(self, connection: Readable) -> None:
+        """Decide for HTTP/1, where no more bytes will tell which protocol it is."""
+        if self.first is not None:
+            self.use(connection, connection.core.make_engine("http1"))
+
+    def _choose(self, connection: Readable, data: bytes, now: float) -> bytes:
+        """Choose the engine by the first bytes; return those, or none where they do not tell it yet."""
+        first = (self.first or b"") + data
+        kind = choose(first)
+        if kind is None:
+            self.first = first
+            self.head_since = self.head_since or now
+            return b""
+        # Who connects to a local socket is a proxy, more often than not: its clients' scheme is its own affair.
+        scheme = connection.peer.scheme if connection.host is not None else ""
+        self.use(connection, connection.core.make_engine(kind, scheme))
+        if connection.engine.interleaves:
+            sockets.interleave(connection.socket)
+        return first
+
+    # ---- stopping and going on
+
+    def drop_input(self) -> None:
+        """Throw away what the peer still sends."""
+        self.drops_input = True
+
+    def postpone(self, seconds: float) -> None:
+        """Give a head that is being received so many seconds more."""
+        if self.head_since:
+            self.head_since += seconds
+
+    def hold(self, connection: Readable, reason: int, on: bool) -> None:
+        """Stop or go on reading; Qt's bounded buffer and then TCP hold the peer back meanwhile."""
+        held = self.held | reason if on else self.held & ~reason
+        if held == self.held:
             return
-        if deadlines.is_idle(self.engine.requests, self.active_at, now, timeout):
-            self._end_idle()
-
-    def _look_at_windows(self) -> None:
-        """See ``Sending``."""
-        raise NotImplementedError
-
-    def _awaits(self, message: Message) -> bool:
-        """Whether we wait for more of this body, and not its peer for us."""
-        exchange = self._exchanges.get(message.stream_id)
-        return exchange is None or exchange.body is None or exchange.body.is_hungry()
+        self.held = held
+        if not held and connection.socket is not None and connection.socket.bytesAvailable():
+            connection.core.post(connection.on_ready_read)

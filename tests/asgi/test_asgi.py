@@ -273,7 +273,7 @@ def test_a_client_that_leaves_is_told_at_once(server, how) -> None:
     asgi.mount(server, "/", application, lifespan="off")
     client = RawClient(bound(server))
     client.get("/")
-    assert spin(lambda: [c for c in server._core.connections if isinstance(c, Connection) and c._exchanges])
+    assert spin(lambda: [c for c in server._core.connections if isinstance(c, Connection) and c.requests.exchanges])
     client.close()
     assert spin(lambda: seen, 3)
     assert seen in (["http.disconnect"], ["OSError"])

@@ -18,7 +18,8 @@ from PySide6.QtNetwork import QTcpSocket
 from qhttpserver_py import QHttpServer, QHttpServerConfiguration, QHttpServerRequest, QHttpServerResponder
 from qhttpserver_py._transport import sockets
 from qhttpserver_py._transport.closer import LINGER
-from qhttpserver_py._transport.connection import READ_BUFFER, WRITE_HIGH
+from qhttpserver_py._transport.reader import READ_BUFFER
+from qhttpserver_py._transport.writer import WRITE_HIGH
 
 from ..support.h2frames import PREFACE, settings
 from ..support.rawclient import RawClient, ask, bound, logged, settle, spin
@@ -152,7 +153,7 @@ def test_pipelined_requests_wait_in_the_socket() -> None:
     connection = _only(server)
     assert spin(lambda: connection.socket.bytesAvailable() >= READ_BUFFER / 2 or client.socket.bytesToWrite() > 0)
     settle()
-    assert len(connection._queue) <= READ_BUFFER // len(REQUEST) + 1
+    assert len(connection.requests.queue) <= READ_BUFFER // len(REQUEST) + 1
     assert connection.socket.bytesAvailable() <= READ_BUFFER
     assert connection.engine._unread == b"" or len(connection.engine._unread) <= READ_BUFFER
     later.set_result("now")
@@ -357,7 +358,7 @@ def test_memory_of_a_refused_peer_does_not_grow() -> None:
     server, port = configured()
     with reader(port, "/ HTTP/1.1 HTTP/1.1") as peer:
         connection = _only(server)
-        assert spin(lambda: connection.drops_input)
+        assert spin(lambda: connection.reader.drops_input)
         for _ in range(50):
             with suppress(OSError):
                 peer.send(b"x" * 65536)
@@ -369,7 +370,8 @@ def test_memory_of_a_refused_peer_does_not_grow() -> None:
 
 def test_a_download_that_ends_the_connection_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left to send when the connection closes is not cut while the peer takes it."""
-    monkeypatch.setattr("qhttpserver_py._transport.closer.GRACE", 0.5)
+    for module in ("closer", "deadlines"):
+        monkeypatch.setattr(f"qhttpserver_py._transport.{module}.GRACE", 0.5)
     server, port = configured(keepAliveTimeout=IDLE)
     server.route("/big", lambda: b"x" * 3_000_000)
     client = RawClient(port)
@@ -394,7 +396,7 @@ def test_the_system_holds_least_of_http2() -> None:
     clients[0].send(PREFACE + settings())
     clients[1].get("/")
     clients[1].reply()
-    assert spin(lambda: all(connection._first is None for connection in server._core.connections))
+    assert spin(lambda: all(connection.reader.first is None for connection in server._core.connections))
     held = {}
     for connection in server._core.connections:
         with socket.socket(fileno=os.dup(connection.socket.socketDescriptor())) as raw:
@@ -446,7 +448,7 @@ def test_what_the_system_holds_is_not_cut_by_the_lingering_close(monkeypatch: py
     server.route("/last", last)
     with reader(port, "/last") as peer:
         connection = _only(server)
-        assert spin(lambda: connection.closing and not sockets.bytes_to_write(connection.socket))
+        assert spin(lambda: connection.closer.closing and not sockets.bytes_to_write(connection.socket))
         taken, began = b"", monotonic()
         while monotonic() - began < 10:
             with suppress(BlockingIOError):
@@ -468,7 +470,7 @@ def test_a_loop_that_stood_still_blames_nobody() -> None:
     core = server._core
     for connection in core.connections:
         connection.active_at -= 30
-        connection.head_since = connection.head_since and connection.head_since - 30
+        connection.reader.head_since = connection.reader.head_since and connection.reader.head_since - 30
     core._swept_at = monotonic() - 30
     half.send(b"Host: x\r\n\r\n")
     core.sweep()

@@ -193,7 +193,8 @@ def silent(port: int, request: bytes) -> socket.socket:
 
 def test_the_rest_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A peer that wanted the connection closed, and does not read what it asked for."""
-    monkeypatch.setattr("qhttpserver_py._transport.closer.GRACE", 1.0)
+    for module in ("closer", "deadlines"):
+        monkeypatch.setattr(f"qhttpserver_py._transport.{module}.GRACE", 1.0)
     server, port = served(timeout=60)
     server.route("/big", lambda: b"x" * 20_000_000)
     with silent(port, b"GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"):
@@ -261,7 +262,7 @@ def test_memory_of_pipelined_requests(kind: str) -> None:
                 sent += peer.send(requests[sent : sent + 300_000])
             settle()
         (connection,) = server._core.connections
-        assert connection._queue
+        assert connection.requests.queue
         held = tracemalloc.get_traced_memory()[0] - before - own
         tracemalloc.stop()
         assert held < PIPELINED

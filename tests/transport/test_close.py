@@ -393,7 +393,7 @@ def test_async_with_waits_for_replies_in_flight(qapp):
             client.get("/")
             while not server._core.connections:
                 await asyncio.sleep(0.001)
-            while not next(iter(server._core.connections))._exchanges:
+            while not next(iter(server._core.connections)).requests.exchanges:
                 await asyncio.sleep(0.001)
             QTimer.singleShot(30, lambda: late.set_result("late"))
         ended.append(server._core.connections == set())

@@ -18,7 +18,8 @@ from PySide6.QtNetwork import QHostAddress
 
 from qhttpserver_py import QHttpServer, QHttpServerRequest
 from qhttpserver_py._qt.peer import Peer
-from qhttpserver_py._transport.connection import WRITE_HIGH, Connection
+from qhttpserver_py._transport.connection import Connection
+from qhttpserver_py._transport.writer import WRITE_HIGH
 from qhttpserver_py.testing import FakeSocket
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -196,7 +197,7 @@ class ConnectionMachine(RuleBasedStateMachine):
     def who_left_is_forgotten(self) -> None:
         if self.gone:
             assert self.connection not in self.server._core.connections
-            assert not self.connection._exchanges
+            assert not self.connection.requests.exchanges
 
     def teardown(self) -> None:
         """In the end all that could be answered is."""

@@ -114,7 +114,7 @@ def test_a_reply_that_is_cut_looks_cut(server: QHttpServer) -> None:
     """The second request's reply never comes: nothing may follow the first one as if it were all."""
     port = bound(server)
     with half_closed(port, "/never") as client:
-        assert spin(lambda: [c for c in server._core.connections if c._exchanges])
+        assert spin(lambda: [c for c in server._core.connections if c.requests.exchanges])
         client.shutdown(socket.SHUT_WR)
         assert spin(lambda: not server._core.connections)
         assert server._core.tails == set()
@@ -185,7 +185,7 @@ def test_a_keep_alive_connection_lets_the_second_descriptor_go(server: QHttpServ
     server.route("/small", lambda: "small")
     port = bound(server)
     with half_closed(port, "/large") as client:
-        assert spin(lambda: [c for c in server._core.connections if c._unsent is not None])
+        assert spin(lambda: [c for c in server._core.connections if c.writer._unsent is not None])
         (connection,) = server._core.connections
         received = bytearray()
 
@@ -197,7 +197,7 @@ def test_a_keep_alive_connection_lets_the_second_descriptor_go(server: QHttpServ
         assert spin(read)
         client.sendall(b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n")
         assert spin(lambda: read() and received.endswith(b"small"))
-        assert connection._unsent is None
+        assert connection.writer._unsent is None
 
 
 def test_where_no_descriptor_is_left_the_reply_goes_on(server: QHttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +208,7 @@ def test_where_no_descriptor_is_left_the_reply_goes_on(server: QHttpServer, monk
     with half_closed(port, "/large") as client:
         monkeypatch.setattr("qhttpserver_py._transport.lingering.os.dup", none_left)
         assert spin(lambda: [c for c in server._core.connections if c.socket.bytesToWrite()])
-        assert [c._unsent for c in server._core.connections] == [None]
+        assert [c.writer._unsent for c in server._core.connections] == [None]
         assert spin(lambda: len(client.recv(1)) == 1)
 
 

@@ -15,7 +15,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtNetwork import QAbstractSocket, QLocalServer, QLocalSocket
 
 from qhttpserver_py import QHttpServer, QHttpServerResponder
-from qhttpserver_py._transport import writer as sending
+from qhttpserver_py._transport import writer
 
 from ..support.rawclient import RawClient, bound, spin
 
@@ -48,8 +48,8 @@ class System:
 @pytest.fixture
 def system(monkeypatch: pytest.MonkeyPatch) -> System:
     taken = System()
-    monkeypatch.setattr(sending, "os", taken)
-    monkeypatch.setattr(sending.Sending, "_qt_wrote", True)
+    monkeypatch.setattr(writer, "os", taken)
+    monkeypatch.setattr(writer.Writer, "_qt_wrote", True)
     return taken
 
 
@@ -107,8 +107,8 @@ def test_a_descriptor_that_is_gone_is_not_written_to(system: System, monkeypatch
     client.get("/small")
     client.reply()
     (connection,) = server._core.connections
-    connection._file = -1
-    connection._descriptor = lambda: -1
+    connection.writer._file = -1
+    connection.writer._descriptor = lambda: -1
     client.get("/small")
     assert client.reply().body == b"small"
 
@@ -121,7 +121,7 @@ def test_the_descriptor_is_known_no_longer_than_its_connection(system: System, e
     client.get("/small")
     client.reply()
     (connection,) = server._core.connections
-    assert connection._file == connection.socket.socketDescriptor()
+    assert connection.writer._file == connection.socket.socketDescriptor()
     acts = {"the peer": client.close, "Qt": connection.socket.abort}
     acts.get(end, getattr(connection, end[:-2], lambda: None))()
     assert spin(lambda: connection.socket is None)
@@ -132,7 +132,7 @@ def test_the_descriptor_is_known_no_longer_than_its_connection(system: System, e
 
 
 def test_the_first_bytes_of_the_process_go_through_qt(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending.Sending, "_qt_wrote", False)
+    monkeypatch.setattr(writer.Writer, "_qt_wrote", False)
     _server, port = serving()
     client = RawClient(port)
     for _ in range(2):

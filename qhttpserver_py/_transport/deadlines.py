@@ -1,0 +1,225 @@
+"""The deadlines of a connection: what the sweep finds overdue, and what it does about that."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from qhttpserver_py._protocol.engine import Message, Refusal
+from qhttpserver_py._transport import sockets
+from qhttpserver_py._transport.closer import Closer, Ending
+from qhttpserver_py._transport.lingering import GRACE
+from qhttpserver_py._transport.progress import StreamDeadlines
+
+PROGRESS = 256
+"""Bytes a second that a peer has to take of what waits for it, counted over the keep-alive timeout."""
+
+_HEAD_LATE = "the request's head did not arrive in time"
+_STALLED = "the request's body stalled"
+_STARVED = "takes no bytes of its reply"
+
+
+class Timed(Ending, Protocol):
+    """What the deadlines need of their connection."""
+
+    active_at: float
+
+    @property
+    def closer(self) -> Closer:
+        """The part that ends the connection."""
+        ...
+
+    def catch_up(self) -> None:
+        """Read what came while a handler of this connection spins an event loop."""
+        ...
+
+
+class Deadlines:
+    """Counts what the peer takes, and ends what does not go on."""
+
+    __slots__ = ("_keeps_alive", "_streams", "_taken", "_taken_at", "_taken_before")
+
+    def __init__(self) -> None:
+        self._streams: StreamDeadlines | None = None  # HTTP/2
+        self._keeps_alive = False  # the system asks a silent peer whether it is there
+        self._taken = 0  # bytes that left since they are counted: since a sweep found some waiting
+        self._taken_before = 0
+        self._taken_at = 0.0  # when enough had left, 0 while nothing waits
+
+    def count(self, connection: Timed, size: int) -> None:
+        """The peer took *size* bytes."""
+        self._taken += size
+        if self._taken_at and not sockets.bytes_to_write(connection.socket):
+            self._taken_at = 0.0  # from here on the system may be given bytes that are not counted
+
+    def postpone(self, seconds: float) -> None:
+        """The event loop stood still, or the machine slept: the peer is not to blame for that time."""
+        if self._taken_at:
+            self._taken_at += seconds
+        if self._streams is not None:
+            self._streams.postpone_deadlines(seconds)
+
+    def sweep(self, connection: Timed, now: float, timeout: float) -> None:
+        """Enforce the deadlines; *timeout* is the keep-alive timeout in seconds."""
+        connection.writer.watch_end(connection)
+        socket, closer, requests = connection.socket, connection.closer, connection.requests
+        if socket is None:
+            return
+        if closer.grace_is_over and not requests.dispatching and (not closer.closing or now >= closer.closing_at):
+            connection.abort()  # the handler that closed the server answers late, or the peer takes nothing
+            return
+        if closer.closing:
+            if self._closing_is_overdue(connection, now):
+                connection.abort()
+            return
+        if requests.exchanges and not self._keeps_alive:  # a peer that waits for a reply may vanish without a FIN
+            self._keeps_alive = True
+            sockets.keep_alive(socket)
+        if connection.slots:  # a handler spins an event loop: Qt keeps readyRead() back until its slot returns
+            connection.catch_up()
+        elif self._peer_takes_nothing(connection, now, max(timeout, 1.0)):
+            connection.core.log_timeout(connection, _STARVED)
+            connection.abort()
+        else:
+            self._sweep_requests(connection, now, timeout)
+
+    def _sweep_requests(self, connection: Timed, now: float, timeout: float) -> None:
+        reader = connection.reader
+        if reader.first is not None:
+            self._sweep_undecided(connection, now, timeout)
+        elif reader.head_since and now - reader.head_since >= timeout and not connection.requests.busy:
+            self._refuse_late(connection, _HEAD_LATE)
+        elif connection.engine.interleaves:
+            self._sweep_streams(connection, now, timeout)
+        elif now - connection.active_at >= timeout and not self._taken_at:  # with bytes to take it is not idle
+            self._sweep_idle(connection)
+
+    def _sweep_undecided(self, connection: Timed, now: float, timeout: float) -> None:
+        reader = connection.reader
+        if now - (reader.head_since or connection.active_at) < timeout:
+            return
+        began = bool(reader.first)
+        reader.use_http1(connection)
+        if began:
+            self._refuse_late(connection, _HEAD_LATE)
+        else:
+            self._sweep_idle(connection)
+
+    def _sweep_idle(self, connection: Timed) -> None:
+        if connection.engine.partial == 2 and not connection.reader.held:
+            exchanges = connection.requests.exchanges.values()
+            bodies = [exchange.body for exchange in exchanges if exchange.body is not None]
+            if all(body.is_hungry() for body in bodies):  # else the peer waits for us
+                self._refuse_stalled(connection)
+        else:
+            _end_idle(connection)
+
+    def _refuse_stalled(self, connection: Timed) -> None:
+        """End requests whose bodies do not go on: by 408 where it can be told which they are."""
+        exchanges = connection.requests.exchanges.values()
+        takers = [exchange for exchange in exchanges if exchange.body is not None]
+        if not takers:
+            self._refuse_late(connection, _STALLED)
+            return
+        connection.core.log_timeout(connection, _STALLED)
+        for exchange in takers:
+            connection.refuse_now(Refusal(exchange.stream_id, 408, _STALLED, exchange.message))
+        connection.flush()
+
+    def _refuse_late(self, connection: Timed, detail: str) -> None:
+        """Answer 408 where a reply is still possible, and close (RFC 9110 15.5.9)."""
+        connection.core.log_timeout(connection, detail)
+        requests, engine = connection.requests, connection.engine
+        if requests.busy:
+            connection.abort()
+        elif engine.interleaves:
+            connection.close()
+        else:
+            requests.drop_queue()
+            asked = engine.unfinished()
+            connection.refuse_now(Refusal(1, 408, detail, asked[0] if asked else None))
+            connection.flush()
+
+    # ---- HTTP/2
+
+    def _sweep_streams(self, connection: Timed, now: float, timeout: float) -> None:
+        """Over HTTP/2 each stream has its own deadlines, and others on the connection go on."""
+        streams = self._streams
+        if streams is None:
+            streams = self._streams = StreamDeadlines()
+        engine, writer = connection.engine, connection.writer
+        late = _stalled_uploads(connection, streams, now, timeout)
+        starved = _starved_replies(connection, streams, now, max(timeout, 1.0))  # a round trip may take so long
+        for stream_id in starved:
+            connection.core.log_timeout(connection, _STARVED)
+            engine.abort(stream_id)
+            connection.requests.cancel(stream_id)
+        for message in late:
+            if not message.complete and connection.socket is not None:  # who hears of its end may run a loop
+                connection.core.log_timeout(connection, _STALLED)
+                connection.refuse_now(Refusal(message.stream_id, 408, _STALLED, message))
+        if starved or late or engine.waits.withheld:
+            connection.flush()
+        if writer.windowed:
+            writer.look_at_windows(connection)
+        if connection.socket is None or connection.closer.closing or self._taken_at:
+            return
+        if streams.is_idle(engine.requests, connection.active_at, now, timeout):
+            _end_idle(connection)
+
+    # ---- what the peer takes
+
+    def _peer_takes_nothing(self, connection: Timed, now: float, patience: float) -> bool:
+        """Whether bytes wait for the peer and it took next to none for *patience* seconds."""
+        if not sockets.bytes_to_write(connection.socket):
+            self._taken_at = 0.0
+            return False
+        return self._makes_no_progress(connection, now, patience)
+
+    def _makes_no_progress(self, connection: Timed, now: float, patience: float) -> bool:
+        # Counted, not seen from the backlog: a stream may add to that faster than the peer takes. What the
+        # system took of it the peer has not: that would come by the megabyte, with long pauses.
+        taken = self._taken - sockets.unacknowledged(connection.socket)
+        if not self._taken_at or taken - self._taken_before >= PROGRESS * patience:
+            connection.writer.watch_drain(connection)
+            self._taken_before = taken
+            self._taken_at = now
+            return False
+        return now - self._taken_at >= patience
+
+    def _closing_is_overdue(self, connection: Timed, now: float) -> bool:
+        """Whether a closing connection has been waited for long enough; a slow download goes on."""
+        socket, closer = connection.socket, connection.closer
+        if sockets.bytes_to_write(socket):
+            return self._peer_takes_nothing(connection, now, GRACE)
+        if connection.reader.drops_input and sockets.unacknowledged(socket):  # a reset would drop what the system holds
+            closer.wait_for_acknowledgement(now)
+            return self._makes_no_progress(connection, now, GRACE)
+        return now >= closer.closing_at
+
+
+def _end_idle(connection: Timed) -> None:
+    """Close a connection on which nothing is asked."""
+    if connection.requests.idle:
+        connection.engine.close()
+        connection.flush()
+        if connection.socket is not None:
+            connection.finish()
+
+
+def _stalled_uploads(connection: Timed, streams: StreamDeadlines, now: float, timeout: float) -> list[Message]:
+    """Return the requests whose bodies the peer could send on, and does not."""
+    uploads = {}
+    for message, size in connection.engine.waits.uploads():
+        exchange = connection.requests.exchanges.get(message.stream_id)
+        if exchange is None or exchange.body is None or exchange.body.is_hungry():  # else the peer waits for us
+            uploads[message.stream_id] = message, size
+    counts = [(stream_id, size) for stream_id, (_, size) in uploads.items()]
+    return [uploads[stream_id][0] for stream_id in streams.uploads.overdue(counts, 1, now, timeout)]
+
+
+def _starved_replies(connection: Timed, streams: StreamDeadlines, now: float, patience: float) -> list[int]:
+    """Return the streams whose replies wait for windows that the peer does not open."""
+    waits = connection.engine.waits
+    starved = waits.starved()
+    keys = streams.replies.overdue(starved, PROGRESS * patience / max(1, len(starved)), now, patience)
+    return [stream_id for key in keys for stream_id in waits.behind(key)]
