@@ -99,9 +99,9 @@ def qhttpserver_listen_address() -> tuple[str, int]:
 @pytest.fixture(scope="session")
 def qhttpserver_tls() -> TlsAuthority:
     """A certificate authority made for this run, and a certificate for localhost signed by it."""
-    from qhttpserver_py.testing import TlsAuthority
+    from qhttpserver_py.testing.intercept.interception import process_authority
 
-    return TlsAuthority()
+    return process_authority()
 
 
 @pytest.fixture(scope="session")
@@ -183,3 +183,10 @@ def _stop(servers: list[FakeBackend]) -> None:
 def qhttpserver(make_qhttpserver: Callable[..., FakeBackend]) -> FakeBackend:
     """A fake backend, listening; stopped and checked at the end of the test."""
     return make_qhttpserver()
+
+
+@pytest.fixture
+def qhttpserver_proxy_environment(qhttpserver: FakeBackend) -> Iterator[dict[str, str]]:
+    """``qhttpserver.proxy_environment()`` for the whole test; gives the variables that it set."""
+    with qhttpserver.proxy_environment() as values:
+        yield values

@@ -20,6 +20,7 @@ from qhttpserver_py.testing.endpoint import Endpoint
 from qhttpserver_py.testing.expect import Expectations
 from qhttpserver_py.testing.expectation import LogEntry
 from qhttpserver_py.testing.inspect import Inspection
+from qhttpserver_py.testing.intercept.interception import Interceptions
 from qhttpserver_py.testing.ledger import Ledger
 from qhttpserver_py.testing.loop import Milliseconds, Waiters, call_in_worker
 from qhttpserver_py.testing.matcher import Methods, RequestMatcher
@@ -80,6 +81,7 @@ class FakeBackend(QHttpServer):
         self._expectations = Expectations(self._ledger)
         self._inspection = Inspection(self._ledger)
         self._turns = Turns(self, self, self._ledger, self._waiters)
+        self._interceptions = Interceptions(self, self._endpoint.authority, self._inspection.blocked)
         self._client: Client | None = None
         # Whatever fails in a handler belongs to the test, not to sys.excepthook.
         self._core.report = self._turns.failed  # type: ignore[method-assign]
@@ -102,6 +104,7 @@ class FakeBackend(QHttpServer):
     def stop(self) -> None:
         """Drop all connections and stop listening: from here on clients are refused. Not in Qt."""
         self._client = None
+        self._interceptions.end()
         self._endpoint.stop()
         self._turns.clear()
 
@@ -137,6 +140,12 @@ class FakeBackend(QHttpServer):
         return self._endpoint.url
 
     url_for = Delegated("_endpoint", Endpoint.url_for)
+
+    # ---- other servers' names
+
+    intercept = Delegated("_interceptions", Interceptions.intercept)
+    intercept_all = Delegated("_interceptions", Interceptions.intercept_all)
+    proxy_environment = Delegated("_interceptions", Interceptions.proxy_environment)
 
     # ---- what is expected
 

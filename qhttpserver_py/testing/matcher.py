@@ -14,6 +14,7 @@ from PySide6.QtCore import QUrl, QUrlQuery
 from qhttpserver_py._routing.pattern import placeholders
 from qhttpserver_py._routing.table import path_of
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
+from qhttpserver_py.testing.intercept.origins import PORTS, Origin, origin_of_url
 from qhttpserver_py.testing.uri import PathPattern, Uri, path_pattern
 
 METHOD_ALL = "__ALL"
@@ -78,9 +79,10 @@ class RequestMatcher:
     """Describes requests by their parts; a part that is not given matches anything.
 
     Parameters:
-        uri: a path as text (``"/items"``, also with ``?query`` or as an absolute URL), a compiled regular
-            expression or QRegularExpression (matched from the start of the path), a Qt pattern with ``<arg>``,
-            or any object with ``match(path)``. Paths are compared percent-decoded. ``""`` is any.
+        uri: a path as text (``"/items"``, also with ``?query``), an absolute URL, whose origin counts too unless
+            it is of this computer, a compiled regular expression or QRegularExpression (matched from the start
+            of the path), a Qt pattern with ``<arg>``, or any object with ``match(path)``. Paths are compared
+            percent-decoded. ``""`` is any.
         method: a name, several names, or ``QHttpServerRequest.Method`` flags.
         data: the body: text, bytes, a mapping (form fields), a regular expression to search for, or a callable
             taking the bytes.
@@ -117,7 +119,8 @@ class RequestMatcher:
             raise ValueError("data and json both describe the body: give one of them")
         if isinstance(uri, str) and "?" in uri and "<arg>" not in uri and query_string is None:
             uri, _, query_string = uri.partition("?")
-        if isinstance(uri, str) and re.match("https?://", uri):
+        self.origin = origin_of_url(uri) if isinstance(uri, str) else None
+        if isinstance(uri, str) and re.match("(?:https?|wss?)://", uri):
             uri = urlsplit(uri).path or "/"
         self.uri: Uri = uri if uri is not None else ""
         self.methods = _method_names(method)
@@ -137,7 +140,7 @@ class RequestMatcher:
     def difference(self, request: QHttpServerRequest) -> list[Mismatch]:
         """Return every way in which *request* differs; an empty list means it matches. Not in Qt."""
         seen = SeenRequest(request)
-        found = [*self._method(seen), *self._path(seen), *self._query(seen), *self._headers(seen)]
+        found = [*self._method(seen), *self._origin(seen), *self._path(seen), *self._query(seen), *self._headers(seen)]
         found += [*self._body(seen), *self._json(seen), *self._checks(seen)]
         return found
 
@@ -157,7 +160,7 @@ class RequestMatcher:
 
     def __repr__(self) -> str:
         """What was asked for, as a test would write it."""
-        parts = [f"{'|'.join(self.methods) or 'any method'} {self.pattern.text or 'any path'}"]
+        parts = [f"{'|'.join(self.methods) or 'any method'} {self._where()}"]
         for name in ("query_string", "headers", "data"):
             value = getattr(self, name)
             if value:
@@ -167,11 +170,24 @@ class RequestMatcher:
         parts += [f"matcher={_show(check)}" for check in self.checks]
         return " ".join(parts)
 
+    def _where(self) -> str:
+        path = self.pattern.text or "any path"
+        return path if self.origin is None else f"{self.origin}{path}"
+
     # ---- one generator per part, each yielding at most what differs there
 
     def _method(self, seen: SeenRequest) -> Iterable[Mismatch]:
         if self.methods and seen.method not in self.methods:
             yield Mismatch("method", "|".join(self.methods), seen.method)
+
+    def _origin(self, seen: SeenRequest) -> Iterable[Mismatch]:
+        if self.origin is None:
+            return
+        url = seen.request.url()
+        scheme = {"ws": "http", "wss": "https"}.get(url.scheme(), url.scheme())
+        came = Origin(scheme, url.host(QUrl.ComponentFormattingOption.FullyEncoded), url.port(PORTS.get(scheme, 0)))
+        if not self.origin.covers(*came):
+            yield Mismatch("origin", str(self.origin), str(came))
 
     def _path(self, seen: SeenRequest) -> Iterable[Mismatch]:
         if self.pattern.captures(seen.path) is None:

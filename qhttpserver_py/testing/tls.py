@@ -78,6 +78,17 @@ class TlsAuthority:
             configuration.setAllowedNextProtocols(PROTOCOLS)
         return configuration
 
+    @cached_property
+    def _hosts(self) -> dict[str, QSslConfiguration]:
+        return {}
+
+    def host_configuration(self, host: str) -> QSslConfiguration:
+        """Return what plays *host*, with HTTP/2 offered; made once for each host. Not in Qt."""
+        found = self._hosts.get(host)
+        if found is None:
+            found = self._hosts[host] = self.server_configuration(host, h2=True)
+        return found
+
     def client_configuration(self) -> QSslConfiguration:
         """Return Qt's default client settings, but with this authority as the only one trusted. Not in Qt."""
         configuration = QSslConfiguration.defaultConfiguration()
@@ -101,16 +112,20 @@ def _server(leaf: trustme.LeafCert) -> QSslConfiguration:
 class Trust:
     """Makes every Qt client of this process trust an authority until ``revoke``.
 
-    The system's authorities are not trusted meanwhile: a test is not to reach beyond this machine.
+    The system's authorities are not trusted meanwhile: a test is not to reach beyond this machine. *beside_system*
+    says that they are, for a test that intercepts some hosts of many.
     """
 
-    __slots__ = ("_certificate",)
+    __slots__ = ("_beside", "_certificate")
 
+    _beside_system: ClassVar[int] = 0
     _trusted: ClassVar[list[QSslCertificate]] = []
     _before: ClassVar[QSslConfiguration | None] = None
 
-    def __init__(self, authority: TlsAuthority) -> None:
+    def __init__(self, authority: TlsAuthority, *, beside_system: bool = False) -> None:
         self._certificate: QSslCertificate | None = authority.ca_certificate
+        self._beside = beside_system
+        Trust._beside_system += beside_system
         if Trust._before is None:
             Trust._before = QSslConfiguration.defaultConfiguration()
         Trust._trusted.append(self._certificate)
@@ -121,6 +136,7 @@ class Trust:
         certificate, self._certificate = self._certificate, None
         if certificate is not None:
             Trust._trusted.remove(certificate)
+            Trust._beside_system -= self._beside
             self._apply()
 
     @staticmethod
@@ -130,7 +146,8 @@ class Trust:
             return
         if Trust._trusted:
             configuration = QSslConfiguration(before)
-            configuration.setCaCertificates(Trust._trusted)
+            system = before.caCertificates() if Trust._beside_system else []
+            configuration.setCaCertificates([*system, *Trust._trusted])
             QSslConfiguration.setDefaultConfiguration(configuration)
         else:
             QSslConfiguration.setDefaultConfiguration(before)
