@@ -17,6 +17,7 @@ from qhttpserver_py._qt.snake_case import adopt_overrides, with_snake_case
 from qhttpserver_py._serving.answers import follow
 from qhttpserver_py._serving.failures import failure_reply
 from qhttpserver_py._serving.lifetime import Lifetime
+from qhttpserver_py._serving.tunnels import as_upgrade
 from qhttpserver_py._serving.upgrade import PENDING_SECONDS, going_away
 from qhttpserver_py._serving.verifiers import Verifiers
 from qhttpserver_py._transport.core import ServerCore
@@ -236,6 +237,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
             max_concurrent_streams=streams() if streams is not None else 100,
             huffman=given.huffmanCompressionEnabled(),
             scheme=scheme,
+            tunnels=self._offers_tunnels(),
         )
         return Http2Engine(self._core.limits, settings)
 
@@ -359,6 +361,9 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
 
     def _head(self, connection: Connection, message: Message) -> HeadVerdict:  # noqa: ARG002 - for overrides
         """Decide on a message of which only the head is here."""
+        if message.protocol:
+            as_upgrade(message)
+            return "dispatch"
         return "continue"
 
     def _refusal_fields(self, connection: Connection, message: Message | None) -> Headers:  # noqa: ARG002

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import SIGNAL, QCoreApplication, QEvent, QObject, QTimer
-from PySide6.QtNetwork import QSslSocket
+from PySide6.QtNetwork import QAbstractSocket, QSslSocket
 from shiboken6 import isValid
 
 from qhttpserver_py._protocol.engine import Headers
@@ -44,11 +44,18 @@ MAXIMUM_PHRASE = 256
 """Longest reason phrase; a longer message of a refusal is in the body only."""
 
 
+class _NoSeat:
+    """Of a socket whose connection goes on counting for itself."""
+
+    def free(self) -> None:
+        """Do nothing."""
+
+
 class PendingSockets:
     """Upgraded sockets of one server that the application has not fetched."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Any, Any, bytes, Seat]] = deque()
+        self._waiting: deque[tuple[Any, Any, bytes, Seat | _NoSeat]] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -104,6 +111,10 @@ class PendingSockets:
             return False
         self._waiting.append((websocket, socket, rest, seat))
         return True
+
+    def add_tunnel(self, websocket: WebSocket) -> None:
+        """Queue a WebSocket that came over HTTP/2, whose connection is counted by itself."""
+        self._waiting.append((websocket, websocket, b"", _NoSeat()))
 
     def next(self) -> Any:
         """Return the oldest waiting socket, the caller's from now on; None when there is none."""
@@ -188,7 +199,7 @@ def _forget_trackers(socket: Any) -> None:
 
 
 def _is_open(socket: Any) -> bool:
-    return isValid(socket) and socket.state() == socket.SocketState.ConnectedState
+    return isValid(socket) and socket.state() == QAbstractSocket.SocketState.ConnectedState
 
 
 def _release_signals(socket: Any, rest: bytes) -> None:
@@ -208,7 +219,7 @@ def _deliver(socket: Any) -> None:
         socket.stateChanged.emit(socket.state())
 
 
-def _close(websocket: Any, socket: Any, rest: bytes, seat: Seat) -> None:
+def _close(websocket: Any, socket: Any, rest: bytes, seat: Seat | _NoSeat) -> None:
     if type(websocket) is WebSocket:
         if isValid(websocket):
             websocket.disconnected.connect(websocket.deleteLater)
@@ -245,8 +256,9 @@ def unget(socket: Any, data: bytes) -> None:
 
 def stay_http(connection: Channel) -> None:
     """The upgrade is not taken: one reply, then the end."""
-    connection.engine.resume()  # type: ignore[attr-defined]
-    connection.hold_upgrade(False)
+    if not connection.engine.interleaves:
+        connection.engine.resume()  # type: ignore[attr-defined]
+        connection.hold_upgrade(False)
 
 
 def handshake_fault(message: Message) -> tuple[int, str] | None:
@@ -254,6 +266,8 @@ def handshake_fault(message: Message) -> tuple[int, str] | None:
     # The engine has seen to method, HTTP version, Host, Upgrade, Connection and the missing body.
     if fields_named(message, b"sec-websocket-version") != [b"13"]:
         return 426, "only version 13 of the WebSocket protocol is supported"
+    if message.protocol:  # RFC 8441 5: no key
+        return None
     keys = [value for name, value in message.headers if name == b"sec-websocket-key"]
     if len(keys) != 1 or not _is_key(keys[0]):
         return 400, "Sec-WebSocket-Key is missing or is not the base64 of 16 bytes"

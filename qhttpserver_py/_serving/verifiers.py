@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from PySide6.QtCore import SIGNAL, QObject
 
@@ -13,7 +13,10 @@ from qhttpserver_py._loop.awaitables import watch
 from qhttpserver_py._qt import log
 from qhttpserver_py._qt.snake_case import with_snake_case
 from qhttpserver_py._routing.context import ContextBound
+from qhttpserver_py._serving import backends
+from qhttpserver_py._serving.backends import Backend
 from qhttpserver_py._serving.failures import failure_reply
+from qhttpserver_py._serving.tunnels import make_tunnelled
 from qhttpserver_py._serving.upgrade import (
     PendingSockets,
     handshake_fault,
@@ -24,7 +27,7 @@ from qhttpserver_py._serving.upgrade import (
     stay_http,
 )
 from qhttpserver_py._serving.websocket_routes import WebSocketRoutes, run
-from qhttpserver_py._websocket.protocol import WebSocketProtocol
+from qhttpserver_py._websocket.protocol import HandshakeError, WebSocketProtocol
 from qhttpserver_py._websocket.socket import MAXIMUM_MESSAGE, PING_INTERVAL, WebSocket
 from qhttpserver_py.qhttpserverwebsocketupgraderesponse import QHttpServerWebSocketUpgradeResponse as Verdict
 
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
 
 NOT_CONNECTED = "WebSocket received but no slots connected to QWebSocketServer::newConnection"
 
-Backend = Literal["auto", "qt", "native"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -79,7 +81,7 @@ class Verifiers:
         Qt: QAbstractHttpServer::addWebSocketUpgradeVerifier.
         """
         self._check_thread("addWebSocketUpgradeVerifier")
-        _require_websockets(self._backend)
+        backends.require(self._backend)
         if not isinstance(context, QObject):
             raise TypeError(f"addWebSocketUpgradeVerifier(): context is a QObject, not {type(context).__name__}")
 
@@ -108,7 +110,7 @@ class Verifiers:
         """
         if backend not in ("auto", "qt", "native"):
             raise ValueError(f"setWebSocketBackend() takes 'auto', 'qt' or 'native', not {backend!r}")
-        _require_websockets(backend)
+        backends.require(backend)
         self._backend = backend
 
     def websocket(
@@ -147,7 +149,7 @@ class Verifiers:
         Not in Qt.
         """
         self._check_thread("websocket")
-        _require_websockets("native")
+        backends.require("native")
         if self._websocket_routes is None:
             self._websocket_routes = WebSocketRoutes(self)  # type: ignore[arg-type]
             self._route_sockets = weakref.WeakSet()
@@ -196,7 +198,8 @@ class Verifiers:
             log.warning(log.HTTP1, "WebSocket over a local socket: QWebSocketServer cannot take it; answering 501")
             self._refuse_upgrade(exchange, 501, b"WebSocket over a local socket is not supported")
             return
-        connection.hold_upgrade(True)
+        if not connection.engine.interleaves:
+            connection.hold_upgrade(True)
         self._ask(exchange, request, responder, list(self._verifiers))
 
     def _ask(
@@ -298,46 +301,81 @@ class Verifiers:
     def _upgrade_route(self, exchange: Exchange, request: QHttpServerRequest, found: Any) -> None:
         """Make the upgrade that a route asks for, and call its handler."""
         route, binding, captures = found
-        connection, message = exchange.connection, exchange.message
-        assert connection is not None
+        connection: Any = exchange.connection
+        message = exchange.message
         if (fault := handshake_fault(message)) is not None:
             self._refuse_upgrade(exchange, fault[0], fault[1].encode())
             return
         if not route.admits(message):
             self._refuse_upgrade(exchange, 403, b"pages of this origin may not connect")
             return
-        rest: bytes | None = connection.engine.unread()  # type: ignore[attr-defined]
-        if rest is None:
-            self._refuse_upgrade(exchange, 400, b"too much data behind the handshake")
-            return
         subprotocol, protocol = route.subprotocol(message), route.protocol()
-        socket, _, rest, _ = make_native(connection, request, rest, subprotocol, protocol, self)  # type: ignore[arg-type]
-        exchange.upgraded()
+        parent: Any = self
+        rest: bytes | None = b""
+        try:
+            if connection.engine.interleaves:
+                socket = make_tunnelled(exchange, request, subprotocol, protocol, parent)
+            elif (rest := connection.engine.unread()) is None:
+                self._refuse_upgrade(exchange, 400, b"too much data behind the handshake")
+                return
+            else:
+                socket, _, rest, _ = make_native(connection, request, rest, subprotocol, protocol, parent)
+                exchange.upgraded()
+        except HandshakeError as error:
+            self._refuse_upgrade(exchange, 400, str(error).encode())
+            return
         if socket is not None:
             assert self._route_sockets is not None
             self._route_sockets.add(socket)
             socket.disconnected.connect(socket.deleteLater)
-            run(self._core, route, binding, captures, socket, rest)
+            run(self._core, route, binding, captures, socket, rest or b"")
 
     def _hand_over(
         self, exchange: Exchange, request: QHttpServerRequest, subprotocol: str, pending: PendingSockets
     ) -> None:
-        connection, server = exchange.connection, self
-        assert connection is not None
-        rest: bytes | None = connection.engine.unread()  # type: ignore[attr-defined]
+        connection: Any = exchange.connection
+        server = self
+        if connection.engine.interleaves:
+            self._hand_over_tunnel(exchange, request, subprotocol, pending)
+            return
+        rest: bytes | None = connection.engine.unread()
         if rest is None:
             if server._listeners:
                 self._refuse_upgrade(exchange, 400, b"too much data behind the handshake")
             else:  # close() left it time for a verdict
                 self._refuse_upgrade(exchange, 503, b"the server is closing")
             return
-        if uses_qt(self._backend):
-            added = pending.add(connection, exchange.message, rest, subprotocol, server)  # type: ignore[arg-type]
-        else:
-            added = pending.add_native(connection, request, rest, subprotocol, server)  # type: ignore[arg-type]
+        parent: Any = server
+        try:
+            if backends.uses_qt(self._backend):
+                added = pending.add(connection, exchange.message, rest, subprotocol, parent)
+            else:
+                added = pending.add_native(connection, request, rest, subprotocol, parent)
+        except HandshakeError as error:
+            self._refuse_upgrade(exchange, 400, str(error).encode())
+            return
         exchange.upgraded()
         if added:
             server.newWebSocketConnection.emit()  # type: ignore[attr-defined]
+
+    def _hand_over_tunnel(
+        self, exchange: Exchange, request: QHttpServerRequest, subprotocol: str, pending: PendingSockets
+    ) -> None:
+        server: Any = self
+        protocol = WebSocketProtocol(MAXIMUM_MESSAGE, compression=True)
+        try:
+            socket = make_tunnelled(exchange, request, subprotocol, protocol, server)
+        except HandshakeError as error:
+            self._refuse_upgrade(exchange, 400, str(error).encode())
+            return
+        pending.add_tunnel(socket)
+        server.newWebSocketConnection.emit()
+
+    def _offers_tunnels(self) -> bool:
+        """Return whether HTTP/2 clients are told that they may open WebSockets (RFC 8441 3)."""
+        if self._backend == "qt":
+            return False
+        return self._websocket_routes is not None or (bool(self._verifiers) and not backends.uses_qt(self._backend))
 
     def _upgrade_missing(
         self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder
@@ -353,27 +391,9 @@ class Verifiers:
         if connection is None:
             return
         log_refused(status, text.decode("utf-8", "replace"))
+        if connection.engine.interleaves:
+            version = [(b"sec-websocket-version", b"13")] if status == 426 else []
+            exchange.send(status, [(b"content-type", b"text/plain"), *version], text)
+            return
         stay_http(connection)
         exchange.send_raw(status, refusal_reply(status, text, exchange.fields), len(text))
-
-
-def uses_qt(backend: Backend) -> bool:
-    """Return whether *backend* gives QWebSockets."""
-    if backend == "auto":
-        return _has_qt()
-    return backend == "qt"
-
-
-def _has_qt() -> bool:
-    try:
-        import PySide6.QtWebSockets  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
-def _require_websockets(backend: Backend) -> None:
-    if not uses_qt(backend):
-        WebSocketProtocol(MAXIMUM_MESSAGE, compression=False)  # raises where its package is missing
-    elif not _has_qt():
-        raise ImportError("QWebSocket needs PySide6-Addons: pip install 'qhttpserver-py[qwebsocket]'")

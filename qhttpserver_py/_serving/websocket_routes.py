@@ -53,7 +53,7 @@ class Route:
         origin = next((value for name, value in message.headers if name == b"origin"), None)
         if origin is None or (self.origins is not None and "*" in self.origins):
             return True
-        host = next((value for name, value in message.headers if name == b"host"), b"")
+        host = message.authority
         text = origin.decode("latin-1").lower()
         if text.partition("://")[2] == host.decode("latin-1").lower():
             return True

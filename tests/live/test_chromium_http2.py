@@ -1,4 +1,4 @@
-"""Chromium over TLS: it chooses HTTP/2, loads what a page asks for at once, and posts."""
+"""Chromium over TLS: it chooses HTTP/2, loads what a page asks for at once, posts, and opens WebSockets on it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PySide6.QtNetwork import QHostAddress, QSslServer
 
 from qhttpserver_py import QHttpServer, QHttpServerRequest
 from qhttpserver_py.testing.tls import TlsAuthority
+from qhttpserver_py.websocket import WebSocket
 
 from ..support.rawclient import spin
 from .chromium import Browser, missing
@@ -63,3 +64,57 @@ def test_a_page_over_http2(server: QHttpServer) -> None:
     assert spin(lambda: found, 60)
     thread.join(30)
     assert found[0] == {"texts": [str(n) for n in range(30)], "echoed": 300000, "protocols": ["h2"]}
+
+
+TALK = """
+return (async () => {
+  const socket = new WebSocket('wss://' + location.host + '/live', ['chat']);
+  socket.binaryType = 'arraybuffer';
+  const heard = [];
+  const closed = new Promise(done => socket.onclose = event => done([event.code, event.wasClean]));
+  await new Promise(done => socket.onopen = done);
+  const next = () => new Promise(done => socket.onmessage = event => done(event.data));
+  for (const text of ['a', 'x'.repeat(300000)]) {
+    const answer = next();
+    socket.send(text);
+    heard.push((await answer) === text);
+  }
+  const answer = next();
+  socket.send(new Uint8Array(100000));
+  heard.push((await answer).byteLength);
+  socket.close(4000, 'enough');
+  return {heard, protocol: socket.protocol, extensions: socket.extensions, closed: await closed};
+})();
+"""
+
+
+def test_a_websocket_over_http2(server: QHttpServer) -> None:
+    versions: list[int] = []
+    codes: list[int] = []
+
+    @server.websocket("/live", subprotocols=["chat"])
+    async def live(socket: WebSocket) -> None:
+        versions.append(socket._handshake.asked._message.version)
+        async for message in socket:
+            await socket.send(message)
+        await socket.wait_closed()
+        codes.append(int(socket.closeCode()))
+
+    found: list[Any] = []
+
+    def browse() -> None:
+        try:
+            with Browser("--ignore-certificate-errors") as browser:
+                browser.open(f"https://127.0.0.1:{server.serverPorts()[0]}/")
+                found.append(browser.script(TALK))
+        except Exception as error:  # noqa: BLE001 - shown by the test's own thread
+            found.append(error)
+
+    thread = threading.Thread(target=browse)
+    thread.start()
+    assert spin(lambda: found, 60)
+    thread.join(30)
+    assert found[0].pop("extensions").startswith("permessage-deflate")
+    assert found[0] == {"heard": [True, True, 100000], "protocol": "chat", "closed": [4000, True]}
+    assert versions == [20]
+    assert spin(lambda: codes == [4000])

@@ -13,7 +13,7 @@ from websockets.sync.client import connect as connect_sync
 
 from qhttpserver_py import QHttpServer
 from qhttpserver_py import QHttpServerWebSocketUpgradeResponse as Verdict
-from qhttpserver_py._serving import verifiers
+from qhttpserver_py._serving import backends
 from qhttpserver_py.websocket import CloseCode, WebSocket
 
 from ..support.rawclient import RawClient, bound, spin
@@ -460,7 +460,7 @@ def test_the_same_program_on_both(server, backend) -> None:
 
 
 def test_without_addons_the_native_one_is_given(server, monkeypatch) -> None:
-    monkeypatch.setattr(verifiers, "_has_qt", lambda: False)
+    monkeypatch.setattr(backends, "has_qt", lambda: False)
     sockets: list[Any] = []
     server.addWebSocketUpgradeVerifier(server, lambda request: Verdict.accept())
     server.newWebSocketConnection.connect(lambda: sockets.append(server.nextPendingWebSocketConnection()))
