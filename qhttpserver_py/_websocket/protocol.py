@@ -12,7 +12,7 @@ from io import BytesIO, StringIO
 from typing import Any
 
 from qhttpserver_py._protocol.engine import Headers
-from qhttpserver_py._websocket.frames import CLOSE, CONTINUATION, PING, PONG, TEXT, FrameFault, FrameReader, head
+from qhttpserver_py._websocket.frames import CLOSE, CONTINUATION, PONG, TEXT, FrameFault, FrameReader, head
 
 WINDOW_BITS = 12
 """Compression keeps 4 KiB of each direction, as ``websockets`` does: an eighth of the memory, nearly the same size."""
@@ -71,6 +71,7 @@ class WebSocketProtocol:
         "_pieces",
         "_protocol",
         "_size",
+        "ending",
         "ends",
         "maximum_size",
         "pongs",
@@ -106,6 +107,8 @@ class WebSocketProtocol:
         """The octets of the largest message that is taken, inflated."""
         self.pongs: list[bytes] = []
         """Payloads of the pongs that came since somebody took them."""
+        self.ending: bytes | FrameFault | None = None
+        """How the peer has ended what it sends, as long as that is kept back."""
         self.queued = 0
         """About the octets of messages that ``take()`` will give."""
         self.ends = False
@@ -154,16 +157,24 @@ class WebSocketProtocol:
         """Whether octets are left that ``next_message()`` has not looked at."""
         return not self._over and self._frames.has_more
 
-    def next_message(self) -> Message | None:
-        """Return the next message, None where none is complete. A fault of the peer's closes by itself."""
+    def next_message(self, *, may_end: bool = True) -> Message | None:
+        """Return the next message, None where none is complete. A fault of the peer's closes by itself.
+
+        A close frame or a fault is kept, and ``ending`` set, as long as *may_end* is false.
+        """
+        if self.ending is not None and may_end:
+            self._end(self.ending)
         frames = self._frames
         reserved = 0 if self._deflate is None else _RSV1
-        while not self._over:
+        while not self._over and self.ending is None:
             try:
                 frame = frames.next(self.maximum_size, reserved)
                 if frame is None:
                     return None
                 first, payload = frame
+                if first == 0x80 | CLOSE:
+                    self._end_later(payload, may_end)
+                    continue
                 if first & 8:
                     self._control(first & 15, payload)
                     if first & 15 == PONG:
@@ -173,24 +184,34 @@ class WebSocketProtocol:
                     return payload if first & 1 == 0 else payload.decode()
                 message = self._fragment(first, payload)
             except FrameFault as fault:
-                self.fail(*fault.args)
+                self._end_later(fault, may_end)
             except UnicodeDecodeError:
-                self.fail(BAD_DATA, "text that is no UTF-8")
+                self._end_later(FrameFault(BAD_DATA, "text that is no UTF-8"), may_end)
             else:
                 if message is not None:
                     return message
         return None
 
     def _control(self, opcode: int, payload: bytes) -> None:
-        """Answer a ping; have the package answer a close."""
+        """Answer a ping, note a pong."""
         if opcode == PONG:
             self.pongs.append(payload)
+        elif not self._protocol.eof_sent:
+            self._out.append(head(0x80 | PONG, len(payload)) + payload)
+
+    def _end_later(self, ending: bytes | FrameFault, may_end: bool) -> None:
+        if may_end:
+            self._end(ending)
+        else:
+            self.ending = ending
+
+    def _end(self, ending: bytes | FrameFault) -> None:
+        """Fail for a fault; have the package answer the close frame with that payload."""
+        self.ending = None
+        if isinstance(ending, FrameFault):
+            self.fail(*ending.args)
             return
-        if opcode == PING:
-            if not self._protocol.eof_sent:
-                self._out.append(head(0x80 | PONG, len(payload)) + payload)
-            return
-        self._protocol.receive_data(bytes((0x80 | CLOSE, 128 | len(payload))) + b"\0\0\0\0" + payload)
+        self._protocol.receive_data(bytes((0x80 | CLOSE, 128 | len(ending))) + b"\0\0\0\0" + ending)
         self._protocol.events_received()
         self._collect()
         self._end_input()
@@ -256,6 +277,7 @@ class WebSocketProtocol:
 
     def _end_input(self) -> None:
         self._over = True
+        self.ending = None
         self._frames.clear()
         self._pieces = self._decoder = None
 

@@ -36,6 +36,9 @@ MESSAGES_PER_TURN = 128
 CLOSE_SECONDS = 10.0
 """How long the peer may take to agree to a close, and to read what was sent before it."""
 
+ANSWER_SECONDS = 1.0
+"""How long a coroutine may answer messages after which the peer has closed."""
+
 LINGER_SECONDS = 2.0
 """How long a peer that broke a rule may go on sending, so that it can read why it is closed."""
 
@@ -85,6 +88,7 @@ class Session:
         "_pinged_at",
         "carrier",
         "error",
+        "is_answering",
         "maximum_backlog",
         "messages",
         "protocol",
@@ -99,6 +103,7 @@ class Session:
         self._listener: Any = weakref.ref(listener)
         self.state = OPEN
         self.queue: deque[Message] | None = None  # a coroutine takes the messages
+        self.is_answering = False  # a coroutine has messages to answer before a close of the peer's is
         self.messages, self.room = Waiters(), Waiters()
         self.error = ""
         self.maximum_backlog = MAXIMUM_BACKLOG
@@ -152,7 +157,7 @@ class Session:
     def _turn(self) -> None:
         protocol = self.protocol
         for _ in range(MESSAGES_PER_TURN):
-            message = protocol.next_message()
+            message = protocol.next_message(may_end=not self.is_answering)
             if message is not None:
                 self._is_corked = protocol.has_more
                 self._hand_out(message)
@@ -160,6 +165,9 @@ class Session:
                 self._report_pongs()
             else:
                 self._is_corked = False
+                if protocol.ending is not None:
+                    self._later(ANSWER_SECONDS, self.end_answering)
+                    return
                 self.flush()  # pongs of ours too: their size tells whether the peer reads
                 if self._is_held() or not (data := self.carrier.read()):
                     return
@@ -176,7 +184,14 @@ class Session:
             self._listener().handOut(message)
         else:
             queue.append(message)
+            self.is_answering = True
             self.messages.wake()
+
+    def end_answering(self) -> None:
+        """The coroutine has seen to all messages, or has had its time: what the peer sent behind them counts now."""
+        self.is_answering = False
+        if self.protocol.ending is not None:
+            self.on_readable()
 
     def _report_pongs(self) -> None:
         pongs, self.protocol.pongs = self.protocol.pongs, []
@@ -249,6 +264,7 @@ class Session:
         if self.state is CLOSED:
             return
         self._later(seconds, self.carrier.abort)
+        self.end_answering()
         if self.state is OPEN:
             self.protocol.close(code, reason)
             self.flush()

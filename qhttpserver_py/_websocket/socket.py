@@ -245,6 +245,8 @@ class WebSocket(QObject):
         queue = session.queue
         if queue is None:
             raise RuntimeError("the messages of this WebSocket go to its signals; take it in a coroutine of a route")
+        if not queue:
+            session.end_answering()
         while not queue:
             if not self.isValid():
                 raise ConnectionClosed(f"the WebSocket is closed ({self.closeCode()})")

@@ -21,7 +21,7 @@ class Http2WebSockets:
         self.h2.increment_flow_control_window(1 << 24)
         self.credit = credit  # whether what came is acknowledged
         self.heads: dict[int, dict[str, str]] = {}
-        self.data: dict[int, bytes] = {}
+        self.data: dict[int, bytearray] = {}
         self.ended: set[int] = set()
         self.resets: dict[int, int] = {}
         self.owed: dict[int, int] = {}
@@ -69,7 +69,7 @@ class Http2WebSockets:
             if isinstance(event, h2.events.ResponseReceived):
                 self.heads[event.stream_id] = dict(event.headers)
             elif isinstance(event, h2.events.DataReceived):
-                self.data[event.stream_id] = self.data.get(event.stream_id, b"") + event.data
+                self.data.setdefault(event.stream_id, bytearray()).extend(event.data)
                 self.owed[event.stream_id] = self.owed.get(event.stream_id, 0) + event.flow_controlled_length
             elif isinstance(event, h2.events.StreamEnded):
                 self.ended.add(event.stream_id)
@@ -84,8 +84,8 @@ class Http2WebSockets:
 
     def frames(self, stream: int, count: int) -> list[tuple[int, bool, bytes]]:
         """Wait for so many frames of the server's."""
-        assert spin(lambda: self.step() or len(frames(self.data.get(stream, b""))) >= count)
-        return frames(self.data[stream])
+        assert spin(lambda: self.step() or len(frames(bytes(self.data.get(stream, b"")))) >= count)
+        return frames(bytes(self.data[stream]))
 
     def wait(self, until) -> bool:
         return spin(lambda: self.step() or until())

@@ -171,8 +171,8 @@ def test_no_more_messages_are_decoded_than_somebody_has_room_for(server, sockets
     decoded: list[int] = []
     inner = protocol.WebSocketProtocol.next_message
 
-    def counting(self: protocol.WebSocketProtocol):
-        message = inner(self)
+    def counting(self: protocol.WebSocketProtocol, **options: bool):
+        message = inner(self, **options)
         decoded.extend([1] if message is not None else [])
         return message
 
@@ -397,3 +397,37 @@ def test_the_end_of_the_server_is_waited_for(server, sockets) -> None:
     assert not done
     client.send(frame(CLOSE, b"\x03\xe9"))
     assert spin(lambda: done)
+
+
+def test_messages_are_answered_before_the_close_behind_them(server) -> None:
+    @server.websocket("/ws", compression=False)
+    async def echo(socket: WebSocket) -> None:
+        async for message in socket:
+            await asyncio.sleep(0.01)
+            await socket.send(message)
+
+    client = WsClient(bound(server))
+    client.send(frame(TEXT, b"a") + frame(TEXT, b"b") + frame(CLOSE, b"\x03\xe8"))
+    assert spin(lambda: client.closed)
+    assert [payload for _, _, payload in client.frames] == [b"a", b"b", b"\x03\xe8"]
+
+
+def test_a_coroutine_that_takes_no_more_messages_does_not_keep_the_peer(server) -> None:
+    ended: list[str] = []
+
+    @server.websocket("/ws", compression=False)
+    async def push(socket: WebSocket) -> None:
+        await socket.recv()
+        try:
+            while True:
+                await socket.send("tick")
+                await asyncio.sleep(0.02)
+        except ConnectionClosed:
+            ended.append("closed")
+
+    client = WsClient(bound(server))
+    client.send(frame(TEXT, b"a"))
+    client.wait_frames(2)
+    client.send(frame(CLOSE, b"\x03\xe8"))
+    assert spin(lambda: client.closed and ended, session.ANSWER_SECONDS + 2)
+    assert client.close_code() == 1000
