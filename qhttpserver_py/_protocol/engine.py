@@ -314,6 +314,10 @@ class Engine(Protocol):
         """Everything queued, joined, once; where replies interleave, about *limit* bytes of bodies in fair turns."""
         ...
 
+    def rest(self) -> None:
+        """The peer is silent: keep nothing of former requests and replies that only saves time."""
+        ...
+
     def close(self) -> None:
         """No new requests: announce it (GOAWAY) and close when replies in flight are done."""
         ...

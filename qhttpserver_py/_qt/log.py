@@ -7,6 +7,7 @@ installed message handler see them as they see those of the original.
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 from PySide6 import QtCore
@@ -67,3 +68,20 @@ def warning(category: QLoggingCategory, text: str) -> None:
 def critical(category: QLoggingCategory, text: str) -> None:
     """Write *text* as a critical message of *category*."""
     _qt.qCCritical(category, one_line(text))
+
+
+def report(category: QLoggingCategory, error: Exception, label: str = "") -> None:
+    """Show an exception of user code where tests and applications look for it, and log it."""
+    where = f"{label}: " if label else ""
+    warning(category, f"{where}{type(error).__name__}: {_text_of(error)}")
+    try:
+        sys.excepthook(type(error), error, error.__traceback__)
+    except Exception as failed:  # noqa: BLE001 - a hook of the program's must not cost the peer its answer
+        warning(category, f"sys.excepthook raised {type(failed).__name__}: {_text_of(failed)}")
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as failed:  # noqa: BLE001 - a __str__ of the program's
+        return f"its text raised {type(failed).__name__}"

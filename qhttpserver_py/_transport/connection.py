@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from qhttpserver_py._qt.peer import Peer
     from qhttpserver_py._transport.core import ServerCore
 
+SILENT = 1.0
+"""Seconds without a word after which a connection is taken for one that rests."""
+
 MAXIMUM_NESTED = 20
 """Slots of connections on the stack, one in the event loop of a handler of the other; beyond, requests wait."""
 
@@ -96,6 +99,25 @@ class Connection:
         else:
             engine.refuse(refusal)
         self.flush()
+
+    # ---- the peer is silent
+
+    def is_silent(self, now: float) -> bool:
+        """Whether the peer has said nothing for a while, and would be heard if it did."""
+        socket = self.socket
+        if socket is None or self.closer.closing or self.reader.held or self.slots:
+            return False
+        return now - self.active_at >= SILENT and not socket.bytesAvailable()
+
+    def rest(self) -> bool:
+        """Keep nothing for a next request; return whether nothing but octets or the idle timeout will follow."""
+        reader, requests = self.reader, self.requests
+        if reader.first is not None:
+            return not reader.first
+        engine = self.engine
+        engine.rest()
+        waits = requests.exchanges or requests.busy or requests.queue or engine.partial or engine.interleaves
+        return not (waits or self.deadlines.waits)
 
     # ---- the peer sent bytes
 

@@ -24,7 +24,8 @@ from qhttpserver_py._qt.first_use import seconds_since
 from qhttpserver_py._qt.headers import with_fields
 from qhttpserver_py._routing.context import when_destroyed
 from qhttpserver_py._transport.admission import LOCAL, Admission, subnets
-from qhttpserver_py._transport.interfaces import Application, Counted, HeadVerdict, Remainder, Replying
+from qhttpserver_py._transport.interfaces import Application, Counted, HeadVerdict, Remainder, Replying, Swept
+from qhttpserver_py._transport.parking import PARK_ABOVE, Parking
 from qhttpserver_py._transport.ticker import Ticker
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
@@ -51,7 +52,7 @@ class ServerCore:
     def __init__(self, server: QObject) -> None:
         self.limits = Limits()
         self.admission = Admission()
-        self.connections: set[Counted] = set()
+        self.connections: set[Swept] = set()
         self.refusing = 0  # of these were refused, and are told why
         self._restricted = False  # whether any request may have to be refused for whom it comes from
         self._banned: set[Counted] = set()  # connections that the lists would not let in any more
@@ -74,6 +75,7 @@ class ServerCore:
         self._ident = threading.get_ident()
         self._was_open = False  # when it left its thread
         self._idle_hooks: list[Callable[[], object]] = []
+        self._parking = Parking()
         self.tails: set[Remainder] = set()  # what remains of connections that Qt has closed
         self._ending: list[Any] = []
         self._dead = 0  # how many of these died before the last sweep
@@ -107,7 +109,7 @@ class ServerCore:
 
     # ---- connections
 
-    def adopt(self, connection: Counted) -> None:
+    def adopt(self, connection: Swept) -> None:
         """Count a new connection in and watch its deadlines."""
         if connection.counted:
             self.admission.enter(connection.host)
@@ -125,8 +127,9 @@ class ServerCore:
         """A connection is gone."""
         if connection not in self.connections:
             return
-        self.connections.discard(connection)
+        self.connections -= {connection}
         self._banned.discard(connection)
+        self._parking.leave(connection)
         engine: Engine | None = getattr(connection, "engine", None)  # there is none before the first octets
         if engine is not None:
             engine.lost()
@@ -136,6 +139,7 @@ class ServerCore:
             self.refusing -= 1
         if not self.connections:
             _live.discard(self)
+            self._parking.close()
             if self._ticker is not None:
                 self._ticker.stop()
             if self._idle_hooks:
@@ -197,6 +201,7 @@ class ServerCore:
     def shut_down(self) -> None:
         """The server is being deleted: its timer, sockets and replies go with it."""
         self._ticker = None
+        self._parking.close()
         for connection in tuple(self.connections):
             connection.abandon_socket()
         self.connections.clear()
@@ -222,12 +227,17 @@ class ServerCore:
         else:
             self._sweep_on(iter(tuple(self.connections)), now, timeout)
 
-    def _sweep_on(self, connections: Iterator[Counted], now: float, timeout: float) -> None:
+    def _sweep_on(self, connections: Iterator[Swept], now: float, timeout: float) -> None:
         until = monotonic() + _SLICE
         self._sweeps = False
+        parking, crowd = self._parking, len(self.connections) > PARK_ABOVE
         for connection in connections:
+            if connection in parking.resting and now - connection.active_at < timeout:
+                continue
             try:
                 connection.sweep(now, timeout)
+                if crowd and connection not in parking and connection.is_silent(now):
+                    parking.park(connection, connection.socket, rests=connection.rest())
             except Exception as error:  # noqa: BLE001 - one connection's fault is not to cost others their deadlines
                 self.report(error)
                 connection.abort()
@@ -375,19 +385,7 @@ class ServerCore:
 
     def report(self, error: Exception, label: str = "") -> None:
         """Show an exception of user code where tests and applications look for it, and log it."""
-        where = f"{label}: " if label else ""
-        log.warning(log.SERVER, f"{where}{type(error).__name__}: {_text_of(error)}")
-        try:
-            sys.excepthook(type(error), error, error.__traceback__)
-        except Exception as failed:  # noqa: BLE001 - a hook of the program's must not cost the peer its answer
-            log.warning(log.SERVER, f"sys.excepthook raised {type(failed).__name__}: {_text_of(failed)}")
-
-
-def _text_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as failed:  # noqa: BLE001 - a __str__ of the program's
-        return f"its text raised {type(failed).__name__}"
+        log.report(log.SERVER, error, label)
 
 
 def _drop(connections: tuple[Counted, ...], tails: tuple[Remainder, ...]) -> None:

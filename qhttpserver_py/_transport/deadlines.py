@@ -45,6 +45,11 @@ class Deadlines:
         self._taken_before = 0
         self._taken_at = 0.0  # when enough had left, 0 while nothing waits
 
+    @property
+    def waits(self) -> bool:
+        """Whether something was seen to wait for the peer."""
+        return bool(self._taken_at)
+
     def count(self, connection: Timed, size: int) -> None:
         """The peer took *size* bytes."""
         self._taken += size

@@ -48,6 +48,22 @@ class Counted(Protocol):
         ...
 
 
+class Swept(Counted, Protocol):
+    """A connection as the sweep sees it."""
+
+    socket: Any
+    active_at: float
+    """When the peer last sent or took bytes, as ``time.monotonic()``."""
+
+    def is_silent(self, now: float) -> bool:
+        """Whether the peer has said nothing for a while, and would be heard if it did."""
+        ...
+
+    def rest(self) -> bool:
+        """Keep nothing for a next request; return whether nothing but octets or the idle timeout will follow."""
+        ...
+
+
 class Replying(Counted, Protocol):
     """A connection whose requests the core hands to the server, or answers itself."""
 

@@ -186,6 +186,11 @@ class Http1Engine(Http1Receiver):
         """See ``Engine``."""
         return b"".join(self.pieces_to_send())
 
+    def rest(self) -> None:
+        """See ``Engine``."""
+        self._known.forget()
+        self._prefix_of, self._prefix = (0, 0, ()), b""
+
     def close(self) -> None:
         """See ``Engine``. The reply in hand ends the connection; what is queued behind it is dropped."""
         if not self._owed:

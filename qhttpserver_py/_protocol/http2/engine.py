@@ -139,6 +139,10 @@ class Http2Engine(Receiving):
         self.partial = 0
         return [Reset(stream.stream_id) for stream in unfinished]
 
+    def rest(self) -> None:
+        """See ``Engine``."""
+        self._heads.forget()
+
     def consumed(self, stream_id: int, size: int) -> None:
         """*size* bytes of a streaming message's pieces were used up: the peer may send more."""
         stream = self._streams.get(stream_id)

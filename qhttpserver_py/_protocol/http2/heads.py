@@ -101,6 +101,10 @@ class HeadReader:
             self._kept[block] = head
         return head
 
+    def forget(self) -> None:
+        """Keep no head for the next time that its block comes."""
+        self._kept.clear()
+
     def fields(self, block: bytes) -> list[Header]:
         """Return the fields in *block*, unchecked."""
         decoder = self._decoder
