@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 CORPUS = Path(__file__).parent / "corpus"
-NAMES = ("http1", "http2", "http2-windows", "router", "response", "connection", "forms")
+NAMES = ("http1", "http2", "http2-windows", "router", "response", "connection", "forms", "websocket")
 
 
 def seeds(name: str) -> list[bytes]:

@@ -28,6 +28,8 @@ from .formdata import SEEDS as FORM_SEEDS
 from .formdata import forms
 from .storms import SEEDS as WINDOW_SEEDS
 from .storms import http2_windows
+from .websocketframes import SEEDS as WEBSOCKET_SEEDS
+from .websocketframes import websocket
 
 MEMORY = 200_000
 """Octets an engine may hold unread, with the limits below."""
@@ -264,6 +266,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "response": response,
     "connection": connection,
     "forms": forms,
+    "websocket": websocket,
 }
 
 _CHUNKED = b"POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -293,6 +296,7 @@ SEEDS: dict[str, list[bytes]] = {
     "http2": [bytes((step,)) + seed for seed in _HTTP2 for step in (0, 1, 7)],
     "http2-windows": WINDOW_SEEDS,
     "forms": FORM_SEEDS,
+    "websocket": WEBSOCKET_SEEDS,
     "router": [
         b"\1/a/<arg>\n/a/12",
         b"\2/<arg>/b/<arg>\n1.5/b/2",
