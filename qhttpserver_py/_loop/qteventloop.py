@@ -166,6 +166,19 @@ class QtEventLoop(_AsyncioLoop):
             task = asyncio.Task(coroutine, loop=self)
         finally:
             first, self._qt_first = self._qt_first, None
+        self._run_handles(first)
+        return task
+
+    def resolve_now(self, future: asyncio.Future[None]) -> None:
+        """Resolve *future*, and run what waits for it before this returns; from Qt code, as ``run_now()``."""
+        self._qt_first = []
+        try:
+            future.set_result(None)
+        finally:
+            first, self._qt_first = self._qt_first, None
+        self._run_handles(first)
+
+    def _run_handles(self, first: list[asyncio.Handle]) -> None:
         asyncio._set_running_loop(self)
         resumed, self._qt_resumed = self._qt_resumed, True  # for whoever asks is_running()
         try:
@@ -174,7 +187,6 @@ class QtEventLoop(_AsyncioLoop):
         finally:
             self._qt_resumed = resumed
             asyncio._set_running_loop(None)
-        return task
 
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None

@@ -135,3 +135,13 @@ def head(first: int, size: int) -> bytes:
     if size < 65536:
         return b"%c\x7e%b" % (first, size.to_bytes(2, "big"))
     return b"%c\x7f%b" % (first, size.to_bytes(8, "big"))
+
+
+def unmasking() -> Unmask:
+    """Return what unmasks, in C where the package came with its extension."""
+    try:
+        from websockets.speedups import apply_mask
+    except ImportError:
+        from websockets.utils import apply_mask
+    unmask: Unmask = apply_mask
+    return unmask

@@ -12,7 +12,7 @@ from io import BytesIO, StringIO
 from typing import Any
 
 from qhttpserver_py._protocol.engine import Headers
-from qhttpserver_py._websocket.frames import CLOSE, CONTINUATION, PONG, TEXT, FrameFault, FrameReader, head
+from qhttpserver_py._websocket.frames import CLOSE, CONTINUATION, PONG, TEXT, FrameFault, FrameReader, head, unmasking
 
 WINDOW_BITS = 12
 """Compression keeps 4 KiB of each direction, as ``websockets`` does: an eighth of the memory, nearly the same size."""
@@ -73,6 +73,7 @@ class WebSocketProtocol:
         "_size",
         "ending",
         "ends",
+        "is_closing",
         "maximum_size",
         "pongs",
         "queued",
@@ -95,7 +96,7 @@ class WebSocketProtocol:
         )
         self._protocol: Any = ServerProtocol(extensions=[factory] if compression else None, logger=_QUIET)
         self._deflate: Any = None  # the extension, where both sides have it
-        self._frames = FrameReader(_unmask())
+        self._frames = FrameReader(unmasking())
         self._opcode = 0  # of the message whose fragments come
         self._compressed = False
         self._pieces: Any = None  # what has come of it, as one growing buffer
@@ -107,6 +108,8 @@ class WebSocketProtocol:
         """The octets of the largest message that is taken, inflated."""
         self.pongs: list[bytes] = []
         """Payloads of the pongs that came since somebody took them."""
+        self.is_closing = False
+        """Whether a close frame was sent or the connection is over."""
         self.ending: bytes | FrameFault | None = None
         """How the peer has ended what it sends, as long as that is kept back."""
         self.queued = 0
@@ -273,6 +276,7 @@ class WebSocketProtocol:
     def receive_eof(self) -> None:
         """The peer has closed its side."""
         self._protocol.receive_eof()
+        self.is_closing = True
         self._end_input()
 
     def _end_input(self) -> None:
@@ -332,11 +336,17 @@ class WebSocketProtocol:
         self._end_input()
 
     def _collect(self) -> None:
+        self.is_closing = self._protocol.state.value > 1  # OPEN
         for piece in self._protocol.data_to_send():
             if piece:
                 self._out.append(piece)
             else:
                 self.ends = True
+
+    @property
+    def has_output(self) -> bool:
+        """Whether something is to be written."""
+        return bool(self._out)
 
     def take(self) -> list[bytes | memoryview]:
         """Return what is to be written, once."""
@@ -345,11 +355,6 @@ class WebSocketProtocol:
         return out
 
     # ---- what became of it
-
-    @property
-    def is_closing(self) -> bool:
-        """Whether a close frame was sent or the connection is over."""
-        return bool(self._protocol.state.value != 1)
 
     @property
     def is_agreed(self) -> bool:
@@ -387,12 +392,3 @@ def _encoded(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:  # half a surrogate pair is "?", as where Qt encodes
         return text.encode("utf-8", "replace")
-
-
-def _unmask() -> Any:
-    """Return what unmasks, in C where the package came with its extension."""
-    try:
-        from websockets.speedups import apply_mask
-    except ImportError:
-        from websockets.utils import apply_mask
-    return apply_mask

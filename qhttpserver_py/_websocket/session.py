@@ -156,23 +156,26 @@ class Session:
 
     def _turn(self) -> None:
         protocol = self.protocol
+        more = protocol.has_more or protocol.ending is not None
         for _ in range(MESSAGES_PER_TURN):
-            message = protocol.next_message(may_end=not self.is_answering)
-            if message is not None:
-                self._is_corked = protocol.has_more
-                self._hand_out(message)
-            elif protocol.pongs:
-                self._report_pongs()
-            else:
-                self._is_corked = False
-                if protocol.ending is not None:
-                    self._later(ANSWER_SECONDS, self.end_answering)
-                    return
+            if not more:
                 self.flush()  # pongs of ours too: their size tells whether the peer reads
                 if self._is_held() or not (data := self.carrier.read()):
                     return
                 self._heard_at = monotonic()
                 protocol.feed(data)
+            message = protocol.next_message(may_end=not self.is_answering)
+            if message is not None:
+                self._is_corked = more = protocol.has_more
+                self._hand_out(message)
+            elif protocol.pongs:
+                more = True
+                self._report_pongs()
+            else:
+                self._is_corked = more = False
+                if protocol.ending is not None:
+                    self._later(ANSWER_SECONDS, self.end_answering)
+                    return
                 continue
             if self._is_held() or not self.is_alive:
                 return
@@ -239,8 +242,8 @@ class Session:
         """Give the carrier what was queued; follow a closing handshake."""
         self._is_flush_posted = False
         protocol = self.protocol
-        if pieces := protocol.take():
-            self.carrier.write(pieces)
+        if protocol.has_output:
+            self.carrier.write(protocol.take())
             if self.carrier.pending() > HIGH_WATER:
                 self._is_behind = True
         if protocol.is_closing and not self._has_ended:

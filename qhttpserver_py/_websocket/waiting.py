@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from qhttpserver_py._loop.qteventloop import QtEventLoop
+
 
 class Waiters:
     """Any number of coroutines; each looks again at what it waits for when it is woken."""
@@ -27,5 +29,10 @@ class Waiters:
         """Have all go on that wait now, in the order in which they came."""
         futures, self._futures = self._futures, []
         for future in futures:
-            if not (future.done() or future.get_loop().is_closed()):
+            loop = future.get_loop()
+            if future.done() or loop.is_closed():
+                continue
+            if isinstance(loop, QtEventLoop) and asyncio._get_running_loop() is None:
+                loop.resolve_now(future)  # a step of the loop, and a turn of Qt's before it, cost more than an echo
+            else:
                 future.set_result(None)
