@@ -13,10 +13,13 @@ import pytest
 
 if TYPE_CHECKING:
     from qhttpserver_py.testing import FakeBackend, TlsAuthority
+    from qhttpserver_py.testing.intercept.block import NetworkBlock
 
 MARKER = "qhttpserver"
 _OPTIONS = frozenset(("strict", "tls", "h2", "trust"))
+_NETWORK = frozenset(("block_network", "allow_hosts"))
 _SERVERS = pytest.StashKey["list[FakeBackend]"]()
+_BLOCK = pytest.StashKey["NetworkBlock"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,15 +30,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type="bool",
         default=True,
     )
+    parser.addini("qhttpserver_block_network", "refuse hosts that are not this computer", type="bool", default=False)
+    parser.addini("qhttpserver_allow_hosts", "hosts that block_network lets through", type="args", default=[])
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker."""
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(strict=True, tls=False, h2=False, trust=True): how the fake backend of this test is made. "
+        f"{MARKER}(strict=True, tls=False, h2=False, trust=True, block_network=False, allow_hosts=[]): "
+        "how the fake backend of this test is made. "
         "strict: it fails the test for what was wrong; tls: it serves HTTPS; h2: it offers HTTP/2, over TLS; "
-        "trust: Qt clients trust its certificate.",
+        "trust: Qt clients trust its certificate; block_network: other hosts than this computer are refused, "
+        "but for allow_hosts.",
     )
 
 
@@ -75,8 +82,9 @@ def _explain(item: pytest.Item, error: Exception) -> None:
     _add_section(item, problems)
 
 
-def _servers(item: pytest.Item) -> list[FakeBackend]:
-    return item.stash.get(_SERVERS, [])
+def _servers(item: pytest.Item) -> list[FakeBackend | NetworkBlock]:
+    block = item.stash.get(_BLOCK, None)
+    return [*([block] if block is not None else []), *item.stash.get(_SERVERS, [])]
 
 
 def _excuse(item: pytest.Item) -> None:
@@ -155,12 +163,13 @@ def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Return the options of the closest marker, over those of the ini file."""
     options: dict[str, Any] = {"strict": request.config.getini("qhttpserver_strict")}
     for mark in reversed(list(request.node.iter_markers(MARKER))):
-        unknown = set(mark.kwargs) - _OPTIONS
+        unknown = set(mark.kwargs) - _OPTIONS - _NETWORK
         if unknown or mark.args:
             wrong = ", ".join(sorted(unknown)) or mark.args
-            raise pytest.UsageError(f"the marker {MARKER} takes {', '.join(sorted(_OPTIONS))}, not {wrong}")
+            known = ", ".join(sorted(_OPTIONS | _NETWORK))
+            raise pytest.UsageError(f"the marker {MARKER} takes {known}, not {wrong}")
         options.update(mark.kwargs)
-    return options
+    return {name: value for name, value in options.items() if name in _OPTIONS}
 
 
 def _stop(servers: list[FakeBackend]) -> None:
@@ -190,3 +199,28 @@ def qhttpserver_proxy_environment(qhttpserver: FakeBackend) -> Iterator[dict[str
     """``qhttpserver.proxy_environment()`` for the whole test; gives the variables that it set."""
     with qhttpserver.proxy_environment() as values:
         yield values
+
+
+@pytest.fixture(autouse=True)
+def _qhttpserver_block_network(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Refuse other computers, where marker or ini option say so; what was refused fails the test."""
+    __tracebackhide__ = True
+    blocks = request.config.getini("qhttpserver_block_network")
+    allowed = list(request.config.getini("qhttpserver_allow_hosts"))
+    for mark in reversed(list(request.node.iter_markers(MARKER))):
+        blocks = mark.kwargs.get("block_network", blocks)
+        allowed += mark.kwargs.get("allow_hosts", ())
+    if not blocks:
+        yield
+        return
+    _need_application(request)
+    from qhttpserver_py.testing.intercept.block import NetworkBlock
+
+    block = request.node.stash[_BLOCK] = NetworkBlock(allowed)
+    try:
+        yield
+    finally:
+        block.end()
+        del request.node.stash[_BLOCK]
+    if problems := block.problems():
+        raise problems[0]

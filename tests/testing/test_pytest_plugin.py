@@ -236,7 +236,7 @@ def test_a_misspelt_marker_is_refused(run):
         def test_it(qhttpserver):
             pass
     """
-    assert "takes h2, strict, tls, trust, not https" in outcome(run(source), errors=1)
+    assert "takes allow_hosts, block_network, h2, strict, tls, trust, not https" in outcome(run(source), errors=1)
 
 
 # ---- strictness
