@@ -13,14 +13,19 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "fake_backend"
+FOREIGN = ROOT / "docs" / "examples" / "foreign_urls"
 
 
-@pytest.mark.parametrize("name", ["test_app.py", "test_recipes.py"])
-def test_the_example_is_green_offscreen(name):
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [(EXAMPLE, "test_app.py"), (EXAMPLE, "test_recipes.py"), (FOREIGN, "test_app.py")],
+    ids=lambda value: value.name if isinstance(value, Path) else value,
+)
+def test_the_example_is_green_offscreen(folder, name):
     plugin = [] if entry_points(group="pytest11", name="qhttpserver") else ["-p", "qhttpserver_py.pytest_plugin"]
     process = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *plugin, "-c", os.devnull, "--rootdir", EXAMPLE, "-W", "error", name],
-        cwd=EXAMPLE,
+        [sys.executable, "-m", "pytest", "-q", *plugin, "-c", os.devnull, "--rootdir", folder, "-W", "error", name],
+        cwd=folder,
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTEST_QT_API": "pyside6", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
