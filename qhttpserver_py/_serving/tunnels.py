@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer
 
+from qhttpserver_py._protocol.engine import Headers
 from qhttpserver_py._websocket.carrier import Owner, Pieces
 from qhttpserver_py._websocket.handshake import Handshake
 from qhttpserver_py._websocket.protocol import WebSocketProtocol
@@ -148,15 +149,16 @@ def make_tunnelled(
     subprotocol: str,
     protocol: WebSocketProtocol,
     parent: QObject,
+    fields: Headers = (),
 ) -> WebSocket:
-    """Accept an extended CONNECT, and return its WebSocket.
+    """Accept an extended CONNECT with *fields*, and return its WebSocket.
 
     Raises:
         HandshakeError: it cannot be accepted; nothing was sent.
     """
     message = exchange.message
-    fields = protocol.accept_tunnel(message.headers, subprotocol)
+    agreed = protocol.accept_tunnel(message.headers, subprotocol)
     message.streaming = True
     exchange.wait()  # the responder goes when this request has been served, and the tunnel stays
-    exchange.begin(200, fields)
+    exchange.begin(200, [*agreed, *fields])
     return WebSocket(TunnelCarrier(exchange), protocol, Handshake(request, subprotocol), parent)

@@ -145,13 +145,14 @@ def make_native(
     subprotocol: str,
     protocol: WebSocketProtocol,
     parent: QObject | None,
+    fields: Headers = (),
 ) -> tuple[Any, Any, bytes, Any]:
     """Return a WebSocket, its Qt socket, what came behind the handshake, and its seat; the first None if it was lost.
 
     Raises:
         HandshakeError: the request cannot be accepted; nothing was done to the connection.
     """
-    answer = protocol.accept(request._message.headers, subprotocol)
+    answer = protocol.accept(request._message.headers, subprotocol, fields)
     socket = connection.release()
     if socket is None:
         return None, None, rest, None

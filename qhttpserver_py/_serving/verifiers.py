@@ -21,11 +21,11 @@ from qhttpserver_py._serving.upgrade import (
     PendingSockets,
     handshake_fault,
     log_refused,
-    make_native,
     offered_subprotocols,
     refusal_reply,
     stay_http,
 )
+from qhttpserver_py._serving.websocket_mounts import ServeWebSocket, mount_for, take_socket
 from qhttpserver_py._serving.websocket_routes import WebSocketRoutes, run
 from qhttpserver_py._websocket.protocol import HandshakeError, WebSocketProtocol
 from qhttpserver_py._websocket.socket import MAXIMUM_MESSAGE, PING_INTERVAL, WebSocket
@@ -55,6 +55,7 @@ class Verifiers:
     _backend: Backend = "auto"
     _websocket_routes: WebSocketRoutes | None = None
     _route_sockets: weakref.WeakSet[WebSocket] | None = None
+    _websocket_mounts: list[tuple[str, ServeWebSocket]] | None = None
 
     if TYPE_CHECKING:  # of QAbstractHttpServer
         _listeners: dict[int, Listener]
@@ -152,7 +153,6 @@ class Verifiers:
         backends.require("native")
         if self._websocket_routes is None:
             self._websocket_routes = WebSocketRoutes(self)  # type: ignore[arg-type]
-            self._route_sockets = weakref.WeakSet()
         add = partial(
             self._websocket_routes.add,
             pathPattern,
@@ -280,6 +280,8 @@ class Verifiers:
             return
         server: Any = self
         if not server.receivers(SIGNAL("newWebSocketConnection()")):
+            if self._serve_mounted(exchange, request):
+                return
             log.warning(log.HTTP1, NOT_CONNECTED)
             self._upgrade_missing(exchange, request, responder)
             return
@@ -301,7 +303,6 @@ class Verifiers:
     def _upgrade_route(self, exchange: Exchange, request: QHttpServerRequest, found: Any) -> None:
         """Make the upgrade that a route asks for, and call its handler."""
         route, binding, captures = found
-        connection: Any = exchange.connection
         message = exchange.message
         if (fault := handshake_fault(message)) is not None:
             self._refuse_upgrade(exchange, fault[0], fault[1].encode())
@@ -310,25 +311,16 @@ class Verifiers:
             self._refuse_upgrade(exchange, 403, b"pages of this origin may not connect")
             return
         subprotocol, protocol = route.subprotocol(message), route.protocol()
-        parent: Any = self
-        rest: bytes | None = b""
-        try:
-            if connection.engine.interleaves:
-                socket = make_tunnelled(exchange, request, subprotocol, protocol, parent)
-            elif (rest := connection.engine.unread()) is None:
-                self._refuse_upgrade(exchange, 400, b"too much data behind the handshake")
-                return
-            else:
-                socket, _, rest, _ = make_native(connection, request, rest, subprotocol, protocol, parent)
-                exchange.upgraded()
-        except HandshakeError as error:
-            self._refuse_upgrade(exchange, 400, str(error).encode())
-            return
-        if socket is not None:
-            assert self._route_sockets is not None
-            self._route_sockets.add(socket)
-            socket.disconnected.connect(socket.deleteLater)
-            run(self._core, route, binding, captures, socket, rest or b"")
+        taken = take_socket(self, exchange, request, protocol, subprotocol)
+        if taken is not None:
+            run(self._core, route, binding, captures, *taken)
+
+    def _serve_mounted(self, exchange: Exchange, request: QHttpServerRequest) -> bool:
+        """Have a mounted application decide on the upgrade, if one is mounted there."""
+        serve = mount_for(self._websocket_mounts or [], exchange.message)
+        if serve is not None:
+            serve(self, exchange, request)
+        return serve is not None
 
     def _hand_over(
         self, exchange: Exchange, request: QHttpServerRequest, subprotocol: str, pending: PendingSockets
@@ -375,12 +367,14 @@ class Verifiers:
         """Return whether HTTP/2 clients are told that they may open WebSockets (RFC 8441 3)."""
         if self._backend == "qt":
             return False
-        return self._websocket_routes is not None or (bool(self._verifiers) and not backends.uses_qt(self._backend))
+        if self._websocket_routes is not None or self._websocket_mounts:
+            return True
+        return bool(self._verifiers) and not backends.uses_qt(self._backend)
 
     def _upgrade_missing(
         self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder
     ) -> None:
-        if exchange.connection is None:
+        if exchange.connection is None or self._serve_mounted(exchange, request):
             return
         stay_http(exchange.connection)
         self._miss(exchange, request, responder)

@@ -37,6 +37,18 @@ class _Handler:
         return self.__wrapped__(socket, *arguments, **named)
 
 
+def admits_origin(message: Message, origins: Sequence[str] | None) -> bool:
+    """Return whether a page of the origin that asks may: this host's, a listed one, or none (RFC 6455 10.2)."""
+    origin = next((value for name, value in message.headers if name == b"origin"), None)
+    if origin is None or (origins is not None and "*" in origins):
+        return True
+    host = message.authority
+    text = origin.decode("latin-1").lower()
+    if text.partition("://")[2] == host.decode("latin-1").lower():
+        return True
+    return origins is not None and text in [one.lower() for one in origins]
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """What a WebSocket route was registered with."""
@@ -49,15 +61,8 @@ class Route:
     ping_interval: float
 
     def admits(self, message: Message) -> bool:
-        """Return whether a page of the origin that asks may: this host's, a listed one, or none (RFC 6455 10.2)."""
-        origin = next((value for name, value in message.headers if name == b"origin"), None)
-        if origin is None or (self.origins is not None and "*" in self.origins):
-            return True
-        host = message.authority
-        text = origin.decode("latin-1").lower()
-        if text.partition("://")[2] == host.decode("latin-1").lower():
-            return True
-        return self.origins is not None and text in [one.lower() for one in self.origins]
+        """Return whether a page of the origin that asks may; see ``admits_origin``."""
+        return admits_origin(message, self.origins)
 
     def subprotocol(self, message: Message) -> str:
         """Return the first sub-protocol of the client's that the route speaks, "" for none."""

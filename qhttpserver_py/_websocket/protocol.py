@@ -119,9 +119,9 @@ class WebSocketProtocol:
 
     # ---- the handshake
 
-    def accept(self, headers: Headers, subprotocol: str) -> bytes:
-        """Return the answer to the opening handshake. Raises HandshakeError where it cannot be accepted."""
-        return b"".join(self._accept(headers, subprotocol)[1])
+    def accept(self, headers: Headers, subprotocol: str, fields: Headers = ()) -> bytes:
+        """Return the answer to the opening handshake, with *fields*. Raises HandshakeError where there is none."""
+        return b"".join(self._accept(headers, subprotocol, fields)[1])
 
     def accept_tunnel(self, headers: Headers, subprotocol: str) -> list[tuple[bytes, bytes]]:
         """Return the fields of the answer over HTTP/2 (RFC 8441 5). Raises HandshakeError."""
@@ -130,7 +130,7 @@ class WebSocketProtocol:
         fields = [(name.lower(), value) for name, value in response.headers.raw_items()]
         return [(name.encode(), value.encode()) for name, value in fields if name in wanted]
 
-    def _accept(self, headers: Headers, subprotocol: str) -> tuple[Any, list[bytes]]:
+    def _accept(self, headers: Headers, subprotocol: str, fields: Headers = ()) -> tuple[Any, list[bytes]]:
         protocol = self._protocol
         # It parses the request itself. That was parsed before, within our own limits: this is what it has to see of it.
         lines = [b"GET / HTTP/1.1", *(b"%b: %b" % field for field in headers if field[0] in _HANDSHAKE)]
@@ -144,6 +144,8 @@ class WebSocketProtocol:
         if subprotocol:
             response.headers["Sec-WebSocket-Protocol"] = subprotocol
             protocol.subprotocol = subprotocol
+        for name, value in fields:
+            response.headers[name.decode("latin-1")] = value.decode("latin-1")
         protocol.send_response(response)
         self._deflate = protocol.extensions[0] if protocol.extensions else None
         return response, protocol.data_to_send()

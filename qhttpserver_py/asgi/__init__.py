@@ -4,21 +4,30 @@
 three arguments. It runs on the asyncio loop of the server's thread, ours or that of QtAsyncio or qasync, so its
 handlers may touch widgets; the protections of ``security`` and the limits of the server apply before it. A request
 enters in ``Mounted.serve`` with its exchange, becomes a scope (``scope.py``), and is answered by ``send``
-(``cycle.py``).
+(``cycle.py``); a handshake enters in ``Mounted.serve_websocket`` (``websocket.py``).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qhttpserver_py._exchange.exchange import Exchange
 from qhttpserver_py._loop import eventloop
+from qhttpserver_py._protocol.engine import Headers
 from qhttpserver_py._qt import log
+from qhttpserver_py._serving.upgrade import handshake_fault, offered_subprotocols
+from qhttpserver_py._serving.websocket_mounts import take_socket
+from qhttpserver_py._serving.websocket_routes import admits_origin
+from qhttpserver_py._websocket.protocol import WebSocketProtocol
+from qhttpserver_py._websocket.socket import MAXIMUM_MESSAGE, WebSocket
 from qhttpserver_py.asgi.cycle import Application, HttpCycle
 from qhttpserver_py.asgi.lifespan import FAILED, READY, STARTING, Lifespan, Mode
-from qhttpserver_py.asgi.scope import http_scope
+from qhttpserver_py.asgi.scope import http_scope, websocket_scope
+from qhttpserver_py.asgi.websocket import WebSocketCycle
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 
@@ -34,13 +43,23 @@ MAXIMUM_WAITING = 1000
 class Mounted:
     """An application that is served below a prefix; ``mount()`` makes it. Belongs to the server's thread. Not in Qt."""
 
-    def __init__(self, prefix: str, application: Application, lifespan: Mode, state: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        application: Application,
+        lifespan: Mode,
+        state: dict[str, Any],
+        origins: Sequence[str] | None = None,
+        maximum_message: int = MAXIMUM_MESSAGE,
+    ) -> None:
         self.prefix = prefix
         """The path that the application is served below, "" for all paths. Not in Qt."""
         self._application = application
+        self._origins = origins
+        self._maximum_message = maximum_message
         self._lifespan = Lifespan(application, lifespan, state)
         self._lifespan.on_settled = self._serve_waiting
-        self._waiting: deque[tuple[Exchange, QHttpServerRequest]] = deque()
+        self._waiting: deque[tuple[Exchange, Callable[[], None], Callable[[], None]]] = deque()
         self._tasks: set[asyncio.Task[Any]] = set()
         if lifespan != "off":
             self._lifespan.task = eventloop.start(self._lifespan.run())
@@ -63,32 +82,73 @@ class Mounted:
 
     def serve(self, exchange: Exchange, request: QHttpServerRequest) -> None:
         """Have the application answer; called by the server."""
-        status = self._lifespan.status
-        if status == READY:
+        if self._lifespan.status == READY:
             self._run(exchange, request)
-        elif status == STARTING and len(self._waiting) < MAXIMUM_WAITING:
-            exchange.wait()
-            self._waiting.append((exchange, request))
         else:
-            exchange.send(503, (), b"")
+            self._wait_for_startup(exchange, partial(self._run, exchange, request))
+
+    def serve_websocket(self, server: Any, exchange: Exchange, request: QHttpServerRequest) -> None:
+        """Have the application decide on a WebSocket handshake; called by *server*."""
+        if (fault := handshake_fault(exchange.message)) is not None:
+            server._refuse_upgrade(exchange, fault[0], fault[1].encode())
+        elif not admits_origin(exchange.message, self._origins):
+            server._refuse_upgrade(exchange, 403, b"pages of this origin may not connect")
+        elif self._lifespan.status == READY:
+            self._run_websocket(server, exchange, request)
+        else:
+            run = partial(self._run_websocket, server, exchange, request)
+            self._wait_for_startup(exchange, run, partial(server._refuse_upgrade, exchange, 503, b""))
+
+    def _wait_for_startup(
+        self, exchange: Exchange, run: Callable[[], None], refuse: Callable[[], None] | None = None
+    ) -> None:
+        refuse = refuse or partial(exchange.send, 503, (), b"")
+        if self._lifespan.status == STARTING and len(self._waiting) < MAXIMUM_WAITING:
+            exchange.wait()
+            self._waiting.append((exchange, run, refuse))
+        else:
+            refuse()
 
     def _run(self, exchange: Exchange, request: QHttpServerRequest) -> None:
         scope = http_scope(request._message, request._peer, self.prefix, self._lifespan.state_dict)
         cycle = HttpCycle(exchange, exchange.body)
         task = cycle.task = eventloop.start_now(cycle.run(self._application, scope))
         if not task.done():
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._keep(task)
             if exchange.connection is not None:
                 exchange.connection.watch_drain()
 
+    def _run_websocket(self, server: Any, exchange: Exchange, request: QHttpServerRequest) -> None:
+        try:
+            protocol = WebSocketProtocol(self._maximum_message, compression=True)
+        except ImportError as error:
+            log.warning(log.HTTP1, f"the application at {self.prefix or '/'} gets no WebSockets: {error}")
+            server._refuse_upgrade(exchange, 501, b"WebSockets are not installed")
+            return
+        offered = offered_subprotocols(exchange.message)
+
+        def take(subprotocol: str, fields: Headers) -> tuple[WebSocket, bytes] | None:
+            if subprotocol and subprotocol not in offered:
+                raise ValueError(f"the client did not offer the sub-protocol {subprotocol!r}")
+            return take_socket(server, exchange, request, protocol, subprotocol, fields)
+
+        scope = websocket_scope(request._message, request._peer, self.prefix, self._lifespan.state_dict)
+        cycle = WebSocketCycle(exchange, take)
+        task = cycle.task = eventloop.start_now(cycle.run(self._application, scope))
+        if not task.done():
+            self._keep(task)
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def _serve_waiting(self) -> None:
         waiting, self._waiting = self._waiting, deque()
-        for exchange, request in waiting:
+        for exchange, run, refuse in waiting:
             if self._lifespan.status == FAILED:
-                exchange.send(503, (), b"")
+                refuse()
             elif not exchange.state:
-                self._run(exchange, request)
+                run()
             exchange.waited()
 
     def close(self) -> None:
@@ -118,6 +178,8 @@ def mount(
     *,
     lifespan: Mode = "auto",
     state: dict[str, Any] | None = None,
+    origins: Sequence[str] | None = None,
+    max_message_size: int = MAXIMUM_MESSAGE,
 ) -> Mounted:
     """Serve every path below *prefix*, and *prefix* itself, by an ASGI 3 *application*.
 
@@ -128,6 +190,8 @@ def mount(
         lifespan: "auto" takes an application that raises in its lifespan for one that has none, "on" takes it
             for one that failed to start, "off" does not tell it.
         state: what ``scope["state"]`` begins with.
+        origins: pages of these origins may open WebSockets besides those of this host; "*" is any.
+        max_message_size: octets of the largest WebSocket message, inflated; a larger one closes with 1009.
 
     Returns:
         What is mounted; it ends with the server.
@@ -144,11 +208,14 @@ def mount(
     if prefix != "/" and (not prefix.startswith("/") or prefix.endswith("/")):
         raise ValueError(f"mount(): a prefix is '/' or begins with '/' and does not end with it: {prefix!r}")
     server._check_thread("asgi.mount")
-    mounted = Mounted("" if prefix == "/" else prefix, application, lifespan, dict(state or {}))
+    path = "" if prefix == "/" else prefix
+    mounted = Mounted(path, application, lifespan, dict(state or {}), origins, max_message_size)
 
     def handler(request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
         mounted.serve(responder._exchange, request)
 
     if not server._mount(mounted.prefix, handler, mounted.serve, mounted.close):
         log.warning(log.SERVER, f"mount(): {prefix!r} was refused")
+        return mounted
+    server._websocket_mounts = [*(server._websocket_mounts or ()), (path, mounted.serve_websocket)]
     return mounted

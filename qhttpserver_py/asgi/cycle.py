@@ -64,6 +64,11 @@ class HttpCycle:
         exchange.wait()  # the responder may go: the application answers
         exchange.when_canceled(self._left)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the whole response was sent."""
+        return self.state == DONE
+
     # ---- running
 
     async def run(self, application: Application, scope: dict[str, Any]) -> None:
@@ -236,9 +241,7 @@ class HttpCycle:
         """The client has left before the response was complete."""
         self._disconnected = True
         self._wake()
-        task = self.task
-        if task is not None and not task.done():
-            task.get_loop().call_later(GRACE, _cancel, task)
+        cancel_late(self.task)
 
 
 def _resolved(waiters: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]:
@@ -247,6 +250,12 @@ def _resolved(waiters: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]
         if not waiter.done():
             waiter.set_result(None)
     return []
+
+
+def cancel_late(task: asyncio.Task[None] | None) -> None:
+    """Cancel the *task* of a client that has left, if it goes on for long."""
+    if task is not None and not task.done():
+        task.get_loop().call_later(GRACE, _cancel, task)
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

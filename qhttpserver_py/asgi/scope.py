@@ -7,8 +7,9 @@ from typing import Any
 from qhttpserver_py._protocol.engine import Message
 from qhttpserver_py._qt.peer import Peer
 from qhttpserver_py._routing.table import path_of
+from qhttpserver_py._serving.upgrade import offered_subprotocols
 
-ASGI = {"version": "3.0", "spec_version": "2.4"}
+ASGI = {"version": "3.0", "spec_version": "2.5"}
 _VERSIONS = {10: "1.0", 11: "1.1", 20: "2"}
 
 EXTENSIONS = ("http.response.trailers", "http.response.early_hint", "http.response.pathsend")
@@ -43,6 +44,19 @@ def http_scope(message: Message, peer: Peer, prefix: str, state: dict[str, Any] 
     }
     if state is not None:
         scope["state"] = dict(state)  # shallow, for each request (ASGI: lifespan state)
+    return scope
+
+
+def websocket_scope(message: Message, peer: Peer, prefix: str, state: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the scope of a WebSocket to an application that is mounted at *prefix*."""
+    scope = http_scope(message, peer, prefix, state)
+    del scope["method"]
+    scope["type"] = "websocket"
+    scope["scheme"] = "wss" if peer.scheme == "https" else "ws"
+    scope["subprotocols"] = offered_subprotocols(message)
+    for name in EXTENSIONS:
+        del scope["extensions"][name]
+    scope["extensions"]["websocket.http.response"] = {}
     return scope
 
 

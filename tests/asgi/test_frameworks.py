@@ -10,15 +10,25 @@ import pytest
 from qhttpserver_py import QHttpServer, asgi, wsgi
 
 from ..support.rawclient import RawClient, ask, bound, spin
+from ..support.threads import in_thread
 
 starlette = pytest.importorskip("starlette")
 fastapi = pytest.importorskip("fastapi")
 flask = pytest.importorskip("flask")
 
-from fastapi import BackgroundTasks, FastAPI, UploadFile  # noqa: E402 - behind the question whether it is there
-from fastapi.responses import StreamingResponse  # noqa: E402
+from fastapi import (  # noqa: E402 - behind the question whether it is there
+    BackgroundTasks,
+    FastAPI,
+    UploadFile,
+    WebSocket,
+    WebSocketDisconnect,
+    WebSocketException,
+)
+from fastapi.responses import JSONResponse, StreamingResponse  # noqa: E402
 from pydantic import BaseModel  # noqa: E402
 from starlette.middleware.gzip import GZipMiddleware  # noqa: E402
+from websockets.exceptions import InvalidStatus  # noqa: E402
+from websockets.sync.client import connect  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("qapp", "own_loop")
 
@@ -150,6 +160,53 @@ def test_starlette_sessions_files_and_events(server, tmp_path) -> None:
     assert ask(port, "/file").body == b"static"
     assert ask(port, "/static/a.txt").body == b"static"
     assert ask(port, "/static/../a.txt").status == 404
+
+
+def test_websockets_of_starlette_and_fastapi(server, monkeypatch) -> None:
+    import sys
+
+    reported: list[BaseException] = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: reported.append(error))
+    app = FastAPI()
+    seen: list[tuple[int, str]] = []
+
+    @app.websocket("/rooms/{room}")
+    async def rooms(socket: WebSocket, room: int, token: str = "") -> None:
+        if token == "bad":
+            raise WebSocketException(code=1008)
+        await socket.accept()
+        try:
+            while True:
+                await socket.send_json({"room": room, "said": await socket.receive_text()})
+        except WebSocketDisconnect as error:
+            seen.append((error.code, error.reason))
+
+    @app.websocket("/deny")
+    async def deny(socket: WebSocket) -> None:
+        await socket.send_denial_response(JSONResponse({"why": "no"}, 418))
+
+    asgi.mount(server, "/api", app)
+    port = bound(server)
+
+    def refused(path: str) -> tuple[int, bytes]:
+        with pytest.raises(InvalidStatus) as error, connect(f"ws://127.0.0.1:{port}/api{path}"):
+            pass
+        return error.value.response.status_code, bytes(error.value.response.body or b"")
+
+    def client() -> str:
+        with connect(f"ws://127.0.0.1:{port}/api/rooms/7") as peer:
+            peer.send("hi")
+            answer = peer.recv(5)
+            peer.close(4000, "enough")
+            return str(answer)
+
+    assert in_thread(client) == '{"room":7,"said":"hi"}'
+    assert spin(lambda: seen == [(4000, "enough")])
+    assert in_thread(refused, "/rooms/x")[0] == 403  # validation
+    assert in_thread(refused, "/rooms/1?token=bad")[0] == 403
+    assert in_thread(refused, "/none")[0] == 403
+    assert in_thread(refused, "/deny") == (418, b'{"why":"no"}')
+    assert reported == []
 
 
 def test_flask(server) -> None:
