@@ -9,6 +9,7 @@ from __future__ import annotations
 from qhttpserver_py.testing.backend import FakeBackend
 from qhttpserver_py.testing.client import Client, ClientError, ClientResponse
 from qhttpserver_py.testing.expectation import Expectation, HandlerType, LogEntry
+from qhttpserver_py.testing.intercept.block import NetworkBlockedError
 from qhttpserver_py.testing.matcher import METHOD_ALL, UNDEFINED, RequestMatcher
 from qhttpserver_py.testing.memory import FakeClock, FakeSocket, InMemoryClient
 from qhttpserver_py.testing.tls import TlsAuthority
@@ -30,6 +31,7 @@ __all__ = [
     "HandlerType",
     "InMemoryClient",
     "LogEntry",
+    "NetworkBlockedError",
     "RequestMatcher",
     "TlsAuthority",
     "UriPattern",
