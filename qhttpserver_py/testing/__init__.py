@@ -8,19 +8,24 @@ from __future__ import annotations
 
 from qhttpserver_py.testing.backend import FakeBackend
 from qhttpserver_py.testing.client import Client, ClientError, ClientResponse
+from qhttpserver_py.testing.expect import Baked
 from qhttpserver_py.testing.expectation import Expectation, HandlerType, LogEntry
+from qhttpserver_py.testing.headers import HeaderValueMatcher
+from qhttpserver_py.testing.hooks import Chain, Garbage
 from qhttpserver_py.testing.intercept.block import NetworkBlockedError
 from qhttpserver_py.testing.matcher import METHOD_ALL, UNDEFINED, RequestMatcher
 from qhttpserver_py.testing.memory import FakeClock, FakeSocket, InMemoryClient
 from qhttpserver_py.testing.tls import TlsAuthority
 from qhttpserver_py.testing.uri import UriPattern
-from qhttpserver_py.testing.wait import Waiting
+from qhttpserver_py.testing.wait import Waiting, WaitingSettings
 from qhttpserver_py.testing.watchdog import BlockingClientError
 
 __all__ = [
     "METHOD_ALL",
     "UNDEFINED",
+    "Baked",
     "BlockingClientError",
+    "Chain",
     "Client",
     "ClientError",
     "ClientResponse",
@@ -28,7 +33,9 @@ __all__ = [
     "FakeBackend",
     "FakeClock",
     "FakeSocket",
+    "Garbage",
     "HandlerType",
+    "HeaderValueMatcher",
     "InMemoryClient",
     "LogEntry",
     "NetworkBlockedError",
@@ -36,4 +43,5 @@ __all__ = [
     "TlsAuthority",
     "UriPattern",
     "Waiting",
+    "WaitingSettings",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtNetwork import QSslConfiguration
@@ -17,8 +17,8 @@ from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
 from qhttpserver_py.testing.client import Client
 from qhttpserver_py.testing.delegate import Delegated
 from qhttpserver_py.testing.endpoint import Endpoint
-from qhttpserver_py.testing.expect import Expectations
-from qhttpserver_py.testing.expectation import LogEntry
+from qhttpserver_py.testing.expect import Baked, Baking, Expectations
+from qhttpserver_py.testing.expectation import Expectation, HandlerType, LogEntry
 from qhttpserver_py.testing.inspect import Inspection
 from qhttpserver_py.testing.intercept.interception import Interceptions
 from qhttpserver_py.testing.ledger import Ledger
@@ -27,7 +27,7 @@ from qhttpserver_py.testing.matcher import Methods, RequestMatcher
 from qhttpserver_py.testing.tls import TlsAuthority
 from qhttpserver_py.testing.turns import Turns
 from qhttpserver_py.testing.uri import Uri
-from qhttpserver_py.testing.wait import Waiting, wait_for_request
+from qhttpserver_py.testing.wait import Waiting, WaitingSettings, wait_for_request
 
 if TYPE_CHECKING:
     from qhttpserver_py._exchange.exchange import Exchange
@@ -44,11 +44,12 @@ class FakeBackend(QHttpServer):
     milliseconds.
 
     Parameters:
-        listen_address: host and port; port 0 takes a free one.
+        listen_address: host (an IPv4 or IPv6 address, or a name) and port; port 0 takes a free one.
         tls: serve HTTPS, with certificates of this authority or with these settings.
         h2: offer HTTP/2; needs *tls*.
         trust: let every Qt client of the process trust the authority while the server runs.
         strict: whether the fixtures fail the test for what was wrong.
+        default_waiting_settings: what ``wait()`` does where its call does not say.
 
     Not in Qt.
     """
@@ -71,10 +72,12 @@ class FakeBackend(QHttpServer):
         h2: bool = False,
         trust: bool = True,
         strict: bool = True,
+        default_waiting_settings: WaitingSettings | None = None,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self.strict = strict
+        self.default_waiting_settings = default_waiting_settings or WaitingSettings()
         self._endpoint = Endpoint(self, listen_address, tls, h2=h2, trust=trust)
         self._ledger = Ledger()
         self._waiters = Waiters()
@@ -154,11 +157,39 @@ class FakeBackend(QHttpServer):
     expect_request = Delegated("_expectations", Expectations.expect_request)
     expect_oneshot_request = Delegated("_expectations", Expectations.expect_oneshot_request)
     expect_ordered_request = Delegated("_expectations", Expectations.expect_ordered_request)
-    bake = Delegated("_expectations", Expectations.bake)
     clear_expectations = Delegated("_expectations", Expectations.clear_expectations)
     clear_all_handlers = clear_expectations
 
+    def bake(self, **criteria: Unpack[Baking]) -> Baked:
+        """Return this backend with *criteria* for all expectations that do not say otherwise. Not in Qt."""
+        return Baked(self, self._expectations.with_defaults(**criteria))
+
+    @property
+    def handlers(self) -> list[Expectation]:
+        """The expectations for any number of requests that may still answer, oldest first. Not in Qt."""
+        return self._inspection.handlers_of(HandlerType.PERMANENT)
+
+    @property
+    def oneshot_handlers(self) -> list[Expectation]:
+        """The expectations for one request that none came for yet, oldest first. Not in Qt."""
+        return self._inspection.handlers_of(HandlerType.ONESHOT)
+
+    @property
+    def ordered_handlers(self) -> list[Expectation]:
+        """The expectations for one request in its turn that none came for yet, oldest first. Not in Qt."""
+        return self._inspection.handlers_of(HandlerType.ORDERED)
+
     # ---- what came
+
+    @property
+    def assertions(self) -> list[AssertionError]:
+        """Unexpected requests and failed assertions of handlers, oldest first. Not in Qt."""
+        return self._inspection.assertions
+
+    @property
+    def handler_errors(self) -> list[BaseException]:
+        """What handlers raised and is no AssertionError, oldest first. Not in Qt."""
+        return self._inspection.handler_errors
 
     @property
     def log(self) -> list[LogEntry]:
@@ -183,6 +214,7 @@ class FakeBackend(QHttpServer):
     check_handler_errors = Delegated("_inspection", Inspection.check_handler_errors)
     check_expectations = Delegated("_inspection", Inspection.check_expectations)
     check = Delegated("_inspection", Inspection.check)
+    with_check = Delegated("_inspection", Inspection.with_check)
     problems = Delegated("_inspection", Inspection.problems)
     postpone_deadlines = Delegated("_inspection", Inspection.postpone_deadlines)
     clear = Delegated("_inspection", Inspection.clear)
@@ -239,9 +271,9 @@ class FakeBackend(QHttpServer):
 
     def wait(
         self,
-        raise_assertions: bool = True,
-        stop_on_nohandler: bool = True,
-        timeout: Milliseconds = 5000,
+        raise_assertions: bool | None = None,
+        stop_on_nohandler: bool | None = None,
+        timeout: Milliseconds | None = None,
     ) -> AbstractContextManager[Waiting]:
         """Return a context manager that waits until all oneshot, ordered and counted expectations are met.
 
@@ -250,9 +282,17 @@ class FakeBackend(QHttpServer):
             stop_on_nohandler: an unexpected request ends the wait.
             timeout: in milliseconds.
 
+        What is not given is taken from ``default_waiting_settings``.
+
         Not in Qt.
         """
-        return Waiting(self._ledger, self._waiters, timeout, raise_assertions, stop_on_nohandler)
+        said: dict[str, Any] = {
+            "raise_assertions": raise_assertions,
+            "stop_on_nohandler": stop_on_nohandler,
+            "timeout": timeout,
+        }
+        given = {name: value for name, value in said.items() if value is not None}
+        return Waiting(self._ledger, self._waiters, self.default_waiting_settings._replace(**given))
 
     # ---- serving
 

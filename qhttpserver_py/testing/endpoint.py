@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtNetwork import QHostAddress, QSslConfiguration, QSslServer, QTcpServer
+from PySide6.QtNetwork import QAbstractSocket, QHostAddress, QHostInfo, QSslConfiguration, QSslServer, QTcpServer
 
 from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
 from qhttpserver_py.testing.tls import TlsAuthority, Trust
@@ -23,7 +23,7 @@ class Endpoint:
         h2: bool,
         trust: bool,
     ) -> None:
-        self.host, self.port = address
+        self.host, self.port = address[0].strip("[]"), address[1]
         self.tls = tls
         self._server = server
         self._h2 = h2
@@ -38,7 +38,7 @@ class Endpoint:
             OSError: the address cannot be listened on.
         """
         listening = self._make_server()
-        address = QHostAddress("127.0.0.1" if self.host == "localhost" else self.host)
+        address = _address(self.host)
         if not listening.listen(address, self.port):
             raise OSError(f"cannot listen on {self.host}:{self.port}: {listening.errorString()}")
         self.port = listening.serverPort()
@@ -89,3 +89,22 @@ class Endpoint:
         server, tls = QSslServer(self._server), self.tls
         server.setSslConfiguration(tls.server_configuration(h2=self._h2) if isinstance(tls, TlsAuthority) else tls)
         return server
+
+
+def _address(host: str) -> QHostAddress:
+    """Return the address of a host name or an address; of several the first of IPv4.
+
+    Raises:
+        OSError: the name has no address.
+    """
+    address = QHostAddress("127.0.0.1" if host == "localhost" else host)
+    if not address.isNull():
+        return address
+    info = QHostInfo.fromName(host)
+    found = sorted(info.addresses(), key=lambda item: item.protocol() != _IPV4)
+    if not found:
+        raise OSError(f"cannot listen on {host}: {info.errorString()}")
+    return found[0]
+
+
+_IPV4 = QAbstractSocket.NetworkLayerProtocol.IPv4Protocol

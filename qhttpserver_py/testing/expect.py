@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict, Unpack
 
+from qhttpserver_py.testing.delegate import Delegated
 from qhttpserver_py.testing.expectation import Expectation, HandlerType
 from qhttpserver_py.testing.ledger import Ledger
 from qhttpserver_py.testing.matcher import (
     Check,
+    CompareHeader,
     Data,
     Headers,
-    HeaderValueMatcher,
     Matching,
     Methods,
     Query,
@@ -27,7 +28,7 @@ class Criteria(TypedDict, total=False):
     data_encoding: str
     headers: Headers | None
     query_string: Query | None
-    header_value_matcher: HeaderValueMatcher | None
+    header_value_matcher: CompareHeader | None
     json: Any
     matcher: Check | Iterable[Check] | None
     converters: Iterable[type]
@@ -114,7 +115,7 @@ class Expectations:
         """
         return self.expect(self._matcher(uri, method, data, criteria), HandlerType.ORDERED)
 
-    def bake(self, **criteria: Unpack[Baking]) -> Expectations:
+    def with_defaults(self, **criteria: Unpack[Baking]) -> Expectations:
         """Return an object that takes the same expectations, with *criteria* unless they say otherwise. Not in Qt."""
         return Expectations(self._ledger, {**self._defaults, **criteria})
 
@@ -133,3 +134,28 @@ class Expectations:
         if data is not None:
             given["data"] = data
         return RequestMatcher(uri, **given)
+
+
+class Baked:
+    """A fake backend whose expectations have criteria of their own unless they say otherwise; made by ``bake()``.
+
+    What it has no method for is the backend's.
+
+    Not in Qt.
+    """
+
+    def __init__(self, server: Any, expectations: Expectations) -> None:
+        self._server = server
+        self._expectations = expectations
+
+    expect_request = Delegated("_expectations", Expectations.expect_request)
+    expect_oneshot_request = Delegated("_expectations", Expectations.expect_oneshot_request)
+    expect_ordered_request = Delegated("_expectations", Expectations.expect_ordered_request)
+
+    def bake(self, **criteria: Unpack[Baking]) -> Baked:
+        """Return the same with more criteria; of two for one thing, the newer is taken. Not in Qt."""
+        return Baked(self._server, self._expectations.with_defaults(**criteria))
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the attribute of the backend."""
+        return getattr(self._server, name)

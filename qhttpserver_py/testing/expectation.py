@@ -15,6 +15,7 @@ from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
 from qhttpserver_py.testing import reply as replies
+from qhttpserver_py.testing.hooks import Hook
 from qhttpserver_py.testing.loop import Milliseconds, milliseconds
 from qhttpserver_py.testing.matcher import RequestMatcher
 from qhttpserver_py.testing.reply import Plan, Stream, make_response
@@ -294,10 +295,14 @@ class Expectation:
         """Expect that no such request comes; one that does fails the test. Not in Qt."""
         return self.times(0)
 
-    def with_post_hook(
-        self, hook: Callable[[QHttpServerRequest, QHttpServerResponse], QHttpServerResponse | None]
-    ) -> Expectation:
-        """Let *hook* change or replace each whole response before it is sent. Not in Qt."""
+    def with_post_hook(self, hook: Hook) -> Expectation:
+        """Let *hook* change or replace each whole response before it is sent.
+
+        It returns None for the response it was given, or another one: anything a handler may return at once.
+        Several hooks run in the order they were added, each with what the one before returned.
+
+        Not in Qt.
+        """
         self.plan.hooks.append(hook)
         return self
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
-from qhttpserver_py.testing.expectation import LogEntry
+from qhttpserver_py.testing.expectation import Expectation, HandlerType, LogEntry
 from qhttpserver_py.testing.ledger import Ledger
 from qhttpserver_py.testing.matcher import Check, Matching, RequestMatcher, as_matcher
 from qhttpserver_py.testing.watchdog import BlockingClientError
@@ -35,6 +36,20 @@ class Inspection:
         """The request that came last, or None. Not in Qt."""
         arrivals = self._ledger.arrivals
         return arrivals[-1].request if arrivals else None
+
+    @property
+    def assertions(self) -> list[AssertionError]:
+        """Unexpected requests and failed assertions of handlers, oldest first. Not in Qt."""
+        return self._ledger.assertions
+
+    @property
+    def handler_errors(self) -> list[BaseException]:
+        """What handlers raised and is no AssertionError, oldest first. Not in Qt."""
+        return self._ledger.handler_errors
+
+    def handlers_of(self, kind: HandlerType) -> list[Expectation]:
+        """Return the expectations of one kind that may still answer, oldest first."""
+        return [e for e in self._ledger.expectations if e.kind is kind and not e.exhausted]
 
     def iter_matching_requests(self, matcher: RequestMatcher | Matching | Check) -> Iterable[LogEntry]:
         """Return those entries of the log that *matcher* means. Not in Qt."""
@@ -90,6 +105,13 @@ class Inspection:
         __tracebackhide__ = True
         self.check_assertions()
         self.check_handler_errors()
+
+    @contextmanager
+    def with_check(self) -> Iterator[None]:
+        """Return a context manager that does ``check`` at its end, unless its block raised. Not in Qt."""
+        __tracebackhide__ = True
+        yield
+        self.check()
 
     def problems(self) -> list[BaseException]:
         """Return everything that was wrong and not raised by a check before. Not in Qt."""

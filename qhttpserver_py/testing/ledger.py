@@ -132,7 +132,7 @@ class Ledger:
             raise AssertionError(text)
 
     def _unmet_text(self, expectations: list[Expectation]) -> str:
-        lines = [report.unmet(e) for e in expectations if not e.met and id(e) not in self._raised]
+        lines = [report.unmet(e, self.log) for e in expectations if not e.met and id(e) not in self._raised]
         return "\n".join([*lines, report.requests_that_came(self.log)]) if lines else ""
 
     # ---- asking

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, Protocol, cast
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -14,6 +14,7 @@ from PySide6.QtCore import QUrl, QUrlQuery
 from qhttpserver_py._routing.pattern import placeholders
 from qhttpserver_py._routing.table import path_of
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
+from qhttpserver_py.testing.headers import HeaderValueMatcher, text_equal
 from qhttpserver_py.testing.intercept.origins import PORTS, Origin, origin_of_url
 from qhttpserver_py.testing.uri import PathPattern, Uri, path_pattern
 
@@ -32,9 +33,9 @@ class Undefined(Enum):
 
 UNDEFINED = Undefined.UNDEFINED
 
-HeaderValue = str | bytes | None | Callable[[str], object] | re.Pattern[str]
+HeaderValue = str | bytes | None | Sequence[str] | Callable[[str], object] | re.Pattern[str]
 Headers = Mapping[str, HeaderValue]
-HeaderValueMatcher = Callable[[str, str | None, Any], bool]
+CompareHeader = Callable[[str, str | None, Any], bool]
 Query = str | bytes | Mapping[str, Any] | Iterable[tuple[str, str]] | QUrlQuery | Callable[[str], object]
 Data = str | bytes | Mapping[str, Any] | Callable[[bytes], object] | re.Pattern[str] | re.Pattern[bytes]
 Methods = str | QHttpServerRequest.Method | Iterable[str]
@@ -52,7 +53,7 @@ class Mismatch(NamedTuple):
 class SeenRequest:
     """The parts of a request that are compared, taken apart once."""
 
-    __slots__ = ("body", "headers", "method", "path", "query", "request")
+    __slots__ = ("body", "fields", "headers", "method", "path", "query", "request")
 
     def __init__(self, request: QHttpServerRequest) -> None:
         message = request._message
@@ -61,9 +62,9 @@ class SeenRequest:
         self.path = path_of(message)
         self.query = message.target.partition(b"#")[0].partition(b"?")[2].decode("latin-1")
         self.body = bytes(message.body)
+        self.fields = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in message.headers]
         self.headers: dict[str, str] = {}
-        for name, value in message.headers:
-            key, text = name.decode("latin-1"), value.decode("latin-1")
+        for key, text in self.fields:
             self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
 
 
@@ -81,17 +82,18 @@ class RequestMatcher:
     Parameters:
         uri: a path as text (``"/items"``, also with ``?query``), an absolute URL, whose origin counts too unless
             it is of this computer, a compiled regular expression or QRegularExpression (matched from the start
-            of the path), a Qt pattern with ``<arg>``, or any object with ``match(path)``. Paths are compared
-            percent-decoded. ``""`` is any.
+            of the path), a Qt pattern with ``<arg>``, or any object with ``match(path)`` or an ``==``
+            of its own. Paths are compared percent-decoded. ``""`` is any.
         method: a name, several names, or ``QHttpServerRequest.Method`` flags.
         data: the body: text, bytes, a mapping (form fields), a regular expression to search for, or a callable
             taking the bytes.
         data_encoding: of *data* given as text.
         headers: names (in any case) and values: text, a regular expression matched from the start, a callable
-            taking the text, or None for a header that must be absent.
+            taking the text, several values of one name, in order, or None for a header that must be absent.
         query_string: text or bytes, a mapping, pairs, a QUrlQuery, or a callable taking the text.
         json: the parsed body, or a callable taking it. Excludes *data*.
-        header_value_matcher: ``(name, actual or None, expected) -> bool`` in place of the comparison.
+        header_value_matcher: ``(name, actual or None, expected) -> bool`` in place of the default, a
+            ``HeaderValueMatcher``.
         matcher: callable(s) taking the request; false, or an AssertionError, is a mismatch.
         converters: types of the ``<arg>`` in *uri*, in order; text by default.
 
@@ -109,7 +111,7 @@ class RequestMatcher:
         data_encoding: str = "utf-8",
         headers: Headers | None = None,
         query_string: Query | None = None,
-        header_value_matcher: HeaderValueMatcher | None = None,
+        header_value_matcher: CompareHeader | None = None,
         *,
         json: Any = UNDEFINED,
         matcher: Check | Iterable[Check] | None = None,
@@ -127,7 +129,7 @@ class RequestMatcher:
         self.data = data.encode(data_encoding) if isinstance(data, str) else data
         self.headers: Headers = headers or {}
         self.query_string = query_string
-        self.header_value_matcher = header_value_matcher
+        self.header_value_matcher = header_value_matcher or HeaderValueMatcher()
         self.json = json
         self.checks: tuple[Check, ...] = _as_tuple(matcher)
         self._typed = bool(types := tuple(converters))
@@ -200,9 +202,11 @@ class RequestMatcher:
     def _headers(self, seen: SeenRequest) -> Iterable[Mismatch]:
         for name, expected in self.headers.items():
             actual = seen.headers.get(name.lower())
-            custom = self.header_value_matcher
-            same = custom(name, actual, expected) if custom else _text_equal(expected, actual)
-            if not same:
+            if isinstance(expected, (list, tuple)):
+                came = [text for other, text in seen.fields if other == name.lower()]
+                if came != list(expected):
+                    yield Mismatch(f"header {name.lower()}", list(expected), came)
+            elif not self.header_value_matcher(name, actual, expected):
                 yield Mismatch(f"header {name.lower()}", expected, actual)
 
     def _body(self, seen: SeenRequest) -> Iterable[Mismatch]:
@@ -286,19 +290,9 @@ def _fields_equal(expected: Mapping[str, Any], actual: Mapping[str, list[str]]) 
     return all(
         [str(item) for item in value] == actual[name]
         if isinstance(value, (list, tuple))
-        else _text_equal(value if callable(value) or hasattr(value, "match") else str(value), actual[name][0])
+        else text_equal(actual[name][0], value if callable(value) or hasattr(value, "match") else str(value))
         for name, value in expected.items()
     )
-
-
-def _text_equal(expected: Any, actual: str | None) -> bool:
-    if expected is None or actual is None:
-        return bool(expected is actual)
-    if isinstance(expected, bytes):
-        expected = expected.decode("latin-1")
-    if isinstance(expected, re.Pattern):
-        return expected.match(actual) is not None
-    return bool(expected(actual) if callable(expected) else expected == actual)
 
 
 def _data_equal(expected: Data, actual: bytes) -> bool:

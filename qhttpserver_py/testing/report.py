@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import pprint
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.testing.expectation import Expectation, LogEntry
@@ -15,6 +15,9 @@ CLOSEST = 3
 """How many expectations a request that fits none is compared with."""
 
 BODY_SHOWN = 300
+
+ALIKE = 0.75
+"""How alike two paths are, at least, for the remark that one may be mistyped."""
 
 
 def request_line(request: QHttpServerRequest) -> str:
@@ -40,10 +43,18 @@ def unexpected(request: QHttpServerRequest, expectations: Sequence[Expectation],
     return "\n".join(lines)
 
 
-def unmet(expectation: Expectation) -> str:
-    """Return what *expectation* missed."""
+def unmet(expectation: Expectation, log: Iterable[LogEntry] = ()) -> str:
+    """Return what *expectation* missed, and which request of *log* was nearly right."""
     wanted, came = _times(expectation.expected or 0), _times(len(expectation.calls))
-    return f"expected {wanted}, came {came}: {expectation!r}"
+    lines = [f"expected {wanted}, came {came}: {expectation!r}"]
+    others = [entry.request for entry in log if entry not in expectation.calls]
+    differing = [(found, request) for request in others if (found := expectation.matcher.difference(request))]
+    if differing and not expectation.exhausted:
+        found, request = min(differing, key=lambda pair: _distance(pair[0]))
+        if len(found) == 1 and (found[0].field != "path" or _hint(found[0])):
+            lines.append(f"  nearly right: {request_line(request)}")
+            lines += [f"    {line}" for line in _difference(found[0])]
+    return "\n".join(lines)
 
 
 def requests_that_came(log: Iterable[LogEntry]) -> str:
@@ -88,6 +99,9 @@ def _difference(item: Mismatch) -> Iterator[str]:
     if "\n" not in expected and "\n" not in actual:
         yield f"{item.field}: expected {expected}"
         yield f"{'came':>{len(item.field) + 10}} {actual}"
+        hint = _hint(item)
+        if hint:
+            yield f"{'':>{len(item.field) + 10}} ({hint})"
         return
     yield f"{item.field}: expected (-) and came (+)"
     for line in difflib.ndiff(expected.splitlines(), actual.splitlines()):
@@ -95,9 +109,33 @@ def _difference(item: Mismatch) -> Iterator[str]:
             yield f"  {line}"
 
 
-def _distance(differences: list[Mismatch]) -> int:
-    """Count the differences; one in the path weighs more than all others."""
-    return sum(100 if item.field == "path" else 1 for item in differences)
+def _distance(differences: list[Mismatch]) -> float:
+    """Count the differences; one in the path weighs more than all others, and less where the paths are alike."""
+    return sum(100 - 90 * _likeness(item) if item.field == "path" else 1 for item in differences)
+
+
+def _likeness(item: Mismatch) -> float:
+    return difflib.SequenceMatcher(None, str(item.expected), str(item.actual)).ratio()
+
+
+_OVERLOOKED: tuple[tuple[Callable[[str], str], str], ...] = (
+    (lambda text: text.rstrip("/"), "a slash at the end"),
+    (str.casefold, "upper and lower case"),
+    (str.strip, "space"),
+)
+
+
+def _hint(item: Mismatch) -> str:
+    """Return in what alone the two values differ, where that is easily overlooked; else an empty text."""
+    expected, actual = item.expected, item.actual
+    if not isinstance(expected, str) or not isinstance(actual, str) or expected == actual:
+        return ""
+    if item.field == "query" and sorted(expected.split("&")) == sorted(actual.split("&")):
+        return "only the order differs: give a mapping"
+    for changed, what in _OVERLOOKED:
+        if changed(expected) == changed(actual):
+            return f"only {what} differs"
+    return "nearly right: look for a typing error" if item.field == "path" and _likeness(item) > ALIKE else ""
 
 
 def _times(count: int) -> str:

@@ -10,6 +10,7 @@ from qhttpserver_py._exchange.streams import Source
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
+from qhttpserver_py.testing import hooks
 from qhttpserver_py.testing import reply as replies
 from qhttpserver_py.testing.expectation import Expectation
 from qhttpserver_py.testing.ledger import Arrival, Ledger
@@ -123,7 +124,7 @@ class Turns:
         plan, response = turn.expectation.plan, replies.copied(response)
         try:
             for hook in plan.hooks:
-                response = hook(request, response) or response
+                response = hooks.apply(hook, request, response)
         except BaseException as error:  # noqa: BLE001 - of a hook of the test
             self._fail(error, exchange)
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from PySide6.QtCore import QRegularExpression
 
@@ -22,7 +22,13 @@ class UriPattern(Protocol):
         ...
 
 
-Uri = str | UriPattern | QRegularExpression
+class EqualUri(Protocol):  # noqa: PLW1641 - it need not be hashable
+    """Anything with an ``==`` of its own that takes a path."""
+
+    def __eq__(self, uri: object, /) -> bool: ...
+
+
+Uri = str | UriPattern | QRegularExpression | EqualUri
 
 
 class PathPattern:
@@ -57,6 +63,20 @@ class CustomPattern(PathPattern):
         return tuple(match.groups()) if isinstance(match, re.Match) else ()
 
 
+class EqualPattern(PathPattern):
+    """An object that says by ``==`` which paths it means."""
+
+    __slots__ = ("_uri",)
+
+    def __init__(self, uri: object) -> None:
+        super().__init__(repr(uri))
+        self._uri = uri
+
+    def captures(self, path: str) -> tuple[object, ...] | None:
+        """Return no captures, or None where the object is not equal to *path*."""
+        return () if self._uri == path else None
+
+
 class QtPattern(PathPattern):
     """A pattern as ``QHttpServer.route()`` takes it; the text beside placeholders is a regular expression, as there."""
 
@@ -83,7 +103,7 @@ class QtPattern(PathPattern):
 def path_pattern(uri: Uri, types: tuple[Any, ...] = ()) -> PathPattern:
     """Return the way to match *uri*; *types* are those of its placeholders, and of the end of the path if more."""
     if not isinstance(uri, str):
-        return CustomPattern(uri)
+        return CustomPattern(cast("UriPattern", uri)) if hasattr(uri, "match") else EqualPattern(uri)
     return QtPattern(uri, types) if PLACEHOLDER in uri or types else PathPattern(uri)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 from types import TracebackType
+from typing import NamedTuple
 
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.testing import report
@@ -29,6 +30,15 @@ def wait_for_request(
     return arrival.request
 
 
+class WaitingSettings(NamedTuple):
+    """What ``wait()`` does where its call does not say. Not in Qt."""
+
+    raise_assertions: bool = True
+    stop_on_nohandler: bool = True
+    timeout: Milliseconds = 5000
+    """In milliseconds."""
+
+
 class Waiting:
     """Waits, at the end of its ``with`` block, until all that is expected has come.
 
@@ -41,15 +51,11 @@ class Waiting:
         self,
         ledger: Ledger,
         waiters: Waiters,
-        timeout: Milliseconds,
-        raise_assertions: bool,
-        stop_on_nohandler: bool,
+        settings: WaitingSettings,
     ) -> None:
         self._ledger = ledger
         self._waiters = waiters
-        self._timeout = timeout
-        self._raises = raise_assertions
-        self._stops = stop_on_nohandler
+        self._raises, self._stops, self._timeout = settings
         self._began = monotonic()
         self._wrong = len(ledger.assertions)
         self.result = False
