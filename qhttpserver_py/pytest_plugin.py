@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qhttpserver_py.testing.intercept.block import NetworkBlock
 
 MARKER = "qhttpserver"
+CASSETTE = "qhttpserver_cassette"
 _OPTIONS = frozenset(("strict", "tls", "h2", "trust"))
 _NETWORK = frozenset(("block_network", "allow_hosts"))
 _SERVERS = pytest.StashKey["list[FakeBackend]"]()
@@ -23,7 +24,14 @@ _BLOCK = pytest.StashKey["NetworkBlock"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the ini option."""
+    """Declare the options."""
+    parser.getgroup(MARKER).addoption(
+        "--qhttpserver-record",
+        dest="qhttpserver_record",
+        choices=("none", "once", "new_episodes", "all"),
+        default=None,
+        help="the mode of all cassettes, over that of their markers",
+    )
     parser.addini(
         "qhttpserver_strict",
         "whether unexpected requests, unmet expectations and failed handlers of fake backends fail the test",
@@ -43,6 +51,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "strict: it fails the test for what was wrong; tls: it serves HTTPS; h2: it offers HTTP/2, over TLS; "
         "trust: Qt clients trust its certificate; block_network: other hosts than this computer are refused, "
         "but for allow_hosts.",
+    )
+    config.addinivalue_line(
+        "markers",
+        f"{CASSETTE}(path, target=None, mode='once', ...): the fake backend of this test records the real server at "
+        "target, and replays the file at path, relative to the test's; options are those of use_cassette().",
     )
 
 
@@ -153,7 +166,10 @@ def make_qhttpserver(
             chosen["tls"] = request.getfixturevalue("qhttpserver_tls") if chosen["tls"] else None
         server = FakeBackend(listen_address, **chosen)
         servers.append(server)
-        return server.start()
+        server.start()
+        if len(servers) == 1:
+            _insert_cassettes(request, server)
+        return server
 
     yield make
     _stop(servers)
@@ -170,6 +186,16 @@ def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
             raise pytest.UsageError(f"the marker {MARKER} takes {known}, not {wrong}")
         options.update(mark.kwargs)
     return {name: value for name, value in options.items() if name in _OPTIONS}
+
+
+def _insert_cassettes(request: pytest.FixtureRequest, server: FakeBackend) -> None:
+    """Let the first backend of a test use the cassettes that its markers name."""
+    mode = request.config.getoption("qhttpserver_record")
+    for mark in request.node.iter_markers(CASSETTE):
+        if len(mark.args) != 1:
+            raise pytest.UsageError(f"the marker {CASSETTE} takes one path, and options of use_cassette()")
+        options = {**mark.kwargs, **({"mode": mode} if mode else {})}
+        server.use_cassette(request.path.parent / mark.args[0], **options)
 
 
 def _stop(servers: list[FakeBackend]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from PySide6.QtCore import QObject, Signal
@@ -32,6 +35,8 @@ from qhttpserver_py.testing.wait import Waiting, WaitingSettings, wait_for_reque
 if TYPE_CHECKING:
     from qhttpserver_py._exchange.exchange import Exchange
     from qhttpserver_py._exchange.streams import Source
+    from qhttpserver_py.testing.cassette.cassette import BeforeRecord, Cassette, Mode
+    from qhttpserver_py.testing.cassette.episodes import Compare
 
 Result = TypeVar("Result")
 
@@ -86,6 +91,7 @@ class FakeBackend(QHttpServer):
         self._turns = Turns(self, self, self._ledger, self._waiters)
         self._interceptions = Interceptions(self, self._endpoint.authority, self._inspection.blocked)
         self._client: Client | None = None
+        self._cassettes: list[Cassette] = []
         # Whatever fails in a handler belongs to the test, not to sys.excepthook.
         self._core.report = self._turns.failed  # type: ignore[method-assign]
         self._observers.append(self._turns.observed)
@@ -110,6 +116,9 @@ class FakeBackend(QHttpServer):
         self._interceptions.end()
         self._endpoint.stop()
         self._turns.clear()
+        cassettes, self._cassettes = self._cassettes, []
+        for cassette in cassettes:
+            cassette.close()
 
     def __enter__(self) -> FakeBackend:
         return self.start()
@@ -163,6 +172,62 @@ class FakeBackend(QHttpServer):
     def bake(self, **criteria: Unpack[Baking]) -> Baked:
         """Return this backend with *criteria* for all expectations that do not say otherwise. Not in Qt."""
         return Baked(self, self._expectations.with_defaults(**criteria))
+
+    def use_cassette(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        target: str | None = None,
+        mode: Mode = "once",
+        match_on: Sequence[str | Compare] | None = None,
+        filter_headers: Iterable[str] = (),
+        filter_keys: Iterable[str] = (),
+        before_record: BeforeRecord | None = None,
+        repeat: bool = False,
+        fail_unused: bool = False,
+        max_age: timedelta | None = None,
+    ) -> Cassette:
+        """Answer what nothing else expects from a cassette; its file is written when the backend stops.
+
+        Parameters:
+            path: of the file: YAML in VCR.py's format.
+            target: the URL of the real server, which this backend stands in for; an intercepted request has its own.
+            mode: "none" replays only; "once" records if there is no file; "new_episodes" records what is not
+                there; "all" records everything anew.
+            match_on: what has to be alike: method, scheme, host, port, path, query, uri, headers, body, raw_body, or
+                callables taking the request that came and the recorded one.
+            filter_headers: header names whose values are not recorded, beside the usual ones.
+            filter_keys: the same for keys of queries, forms and JSON objects.
+            before_record: is given each new episode; what it returns is recorded, None is not.
+            repeat: replay the last episode that fits again and again.
+            fail_unused: episodes that nobody asked for fail the test; else they are a CassetteWarning.
+            max_age: episodes recorded before that are a CassetteWarning.
+
+        Raises:
+            ImportError: PyYAML is not installed.
+            ValueError: the file is no cassette, or *target* is no URL of HTTP.
+
+        Not in Qt.
+        """
+        from qhttpserver_py.testing.cassette import Cassette
+
+        cassette = Cassette(
+            Path(path),
+            target=target,
+            mode=mode,
+            match_on=match_on,
+            filter_headers=filter_headers,
+            filter_keys=filter_keys,
+            before_record=before_record,
+            repeat=repeat,
+            fail_unused=fail_unused,
+            max_age=max_age,
+        )
+        fallback = Expectation(cassette, HandlerType.PERMANENT)
+        self._ledger.fallbacks.append(fallback.respond_with_handler(cassette.answer))
+        self._ledger.late_checks.append(cassette.report_unused)
+        self._cassettes.append(cassette)
+        return cassette
 
     @property
     def handlers(self) -> list[Expectation]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
@@ -28,6 +28,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self.expectations: list[Expectation] = []
+        self.fallbacks: list[Expectation] = []  # asked after all expectations
+        self.late_checks: list[Callable[[], str]] = []  # each returns what is unmet at the end, or an empty text
         self.arrivals: list[Arrival] = []
         self.log: list[LogEntry] = []
         self.assertions: list[AssertionError] = []
@@ -48,7 +50,7 @@ class Ledger:
             found = self._first(e for e in self._open(kind) if e.matcher.match(request))
             if found is not None:
                 return found
-        return None
+        return self._first(e for e in self.fallbacks if e.matcher.match(request))
 
     def _open(self, kind: HandlerType) -> Iterator[Expectation]:
         return (e for e in self.expectations if e.kind is kind and not e.exhausted)
@@ -78,7 +80,7 @@ class Ledger:
 
     def unexpected(self, request: QHttpServerRequest, reason: str = "") -> str:
         """Book a request that nobody expected; return the report about it."""
-        text = report.unexpected(request, self.expectations, reason)
+        text = report.unexpected(request, [*self.expectations, *self.fallbacks], reason)
         self.assertions.append(AssertionError(text))
         return text
 
@@ -106,33 +108,39 @@ class Ledger:
 
     def check_expectations(self) -> None:
         """Raise what is unmet, oneshot and ordered expectations included."""
-        self._check_unmet(self.expectations)
+        self._check_unmet(self.expectations, self._late())
 
     def problems(self) -> list[BaseException]:
         """Return what went wrong and was not raised before, handlers' own errors first."""
         errors = sorted([*self.assertions, *self.handler_errors], key=lambda error: error.__traceback__ is None)
         found: list[BaseException] = [error for error in errors if id(error) not in self._raised]
-        text = self._unmet_text(self.expectations)
+        text = self._unmet_text(self.expectations, self._late())
         return [*found, AssertionError(text)] if text else found
 
     def postpone_deadlines(self) -> None:
         """Forget what is wrong up to now: it was reported."""
         self._raised.update(id(error) for error in (*self.assertions, *self.handler_errors))
         self._raised.update(id(e) for e in self.expectations if not e.met)
+        self._raised.update(id(check) for check in self.late_checks)
+
+    def _late(self) -> list[str]:
+        return [text for check in self.late_checks if id(check) not in self._raised and (text := check())]
 
     def _raise_first(self, errors: list[AssertionError] | list[BaseException]) -> None:
         if errors:
             self._raised.update(id(error) for error in errors)
             raise errors[0]
 
-    def _check_unmet(self, expectations: list[Expectation]) -> None:
-        text = self._unmet_text(expectations)
+    def _check_unmet(self, expectations: list[Expectation], late: Iterable[str] = ()) -> None:
+        text = self._unmet_text(expectations, late)
         if text:
+            self._raised.update(id(check) for check in self.late_checks if late)
             self._raised.update(id(e) for e in expectations if not e.met)
             raise AssertionError(text)
 
-    def _unmet_text(self, expectations: list[Expectation]) -> str:
+    def _unmet_text(self, expectations: list[Expectation], late: Iterable[str] = ()) -> str:
         lines = [report.unmet(e, self.log) for e in expectations if not e.met and id(e) not in self._raised]
+        lines += late
         return "\n".join([*lines, report.requests_that_came(self.log)]) if lines else ""
 
     # ---- asking
