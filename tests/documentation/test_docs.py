@@ -195,6 +195,7 @@ def test_links_to_files(page: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 @pytest.mark.skipif(importlib.util.find_spec("furo") is None, reason="needs the extra docs")
 def test_it_builds_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run(
@@ -202,7 +203,7 @@ def test_it_builds_without_a_warning(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=55,
+        timeout=200,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "html" / "index.html").exists()

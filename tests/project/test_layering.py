@@ -176,7 +176,7 @@ def test_folders_stay_readable(folder):
 
 def run(program, *arguments):
     command = [sys.executable, "-W", "error", "-c", program, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -212,6 +212,7 @@ print(json.dumps(failed))
 """
 
 
+@pytest.mark.timeout(240)  # two hundred modules, each from nothing
 def test_each_module_imports_alone():
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES if not path.name.startswith("__")]
     assert run(IMPORT_EACH, *names) == {}
