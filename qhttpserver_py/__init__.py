@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from qhttpserver_py.qhttpserverrouter import QHttpServerRouter
     from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule
     from qhttpserver_py.qhttpserverwebsocketupgraderesponse import QHttpServerWebSocketUpgradeResponse
+    from qhttpserver_py.static import attachment
 
 __version__ = "0.1.0"
 
@@ -38,13 +39,16 @@ __all__ = [
     "QHttpServerRouter",
     "QHttpServerRouterRule",
     "QHttpServerWebSocketUpgradeResponse",
+    "attachment",
     "install",
 ]
+
+_MODULES = {"attachment": "static"}  # of names that have no module of their own
 
 
 def __getattr__(name: str) -> object:
     if name in __all__:
-        value = getattr(importlib.import_module(f"{__name__}.{name.lower()}"), name)
+        value = getattr(importlib.import_module(f"{__name__}.{_MODULES.get(name, name.lower())}"), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

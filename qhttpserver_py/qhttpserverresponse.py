@@ -12,7 +12,9 @@ from PySide6.QtCore import QByteArray, QFile, QIODevice, QJsonArray, QJsonDocume
 from PySide6.QtNetwork import QHttpHeaders
 
 from qhttpserver_py._content import status as statuscode
+from qhttpserver_py._content.conditional import Representation
 from qhttpserver_py._content.cookies import set_cookie
+from qhttpserver_py._content.files import representation_of
 from qhttpserver_py._content.json import dumps
 from qhttpserver_py._content.mime import EMPTY, JSON, for_file, sniff, text_type, type_fields
 from qhttpserver_py._content.status import CODES, Status, code_of
@@ -46,13 +48,14 @@ class QHttpServerResponse:
     Qt: QHttpServerResponse.
     """
 
-    __slots__ = ("__weakref__", "_data", "_headers", "_status")
+    __slots__ = ("__weakref__", "_data", "_file", "_headers", "_status")
 
     StatusCode: TypeAlias = statuscode.StatusCode
 
     _status: int
     _headers: Headers
     _data: bytes
+    _file: Representation | None  # the validators of a file that _data is, if it is one
 
     @overload
     def __init__(self, statusCode: Status, /) -> None: ...
@@ -77,6 +80,7 @@ class QHttpServerResponse:
         Qt: QHttpServerResponse::QHttpServerResponse; str as mimeType, list, QJsonDocument and int as
         status are not in Qt for Python.
         """
+        self._file = None
         write = _WRITERS.get(type(arguments[0])) if len(arguments) == 1 else None
         if write is not None:
             self._headers, self._data = write(arguments[0])
@@ -109,16 +113,19 @@ class QHttpServerResponse:
         body. The name is taken as it is: who makes it from a request has to see to it that it
         stays inside the directory meant. ``:/…`` names a Qt resource.
 
-        Qt: QHttpServerResponse::fromFile; os.PathLike is not in Qt.
+        Returned by a handler, it answers GET requests for a range (206, 416) and with conditions
+        (304, 412), as ``StaticFiles`` does. A client that asks for neither gets what Qt sends.
+
+        Qt: QHttpServerResponse::fromFile; os.PathLike, ranges and conditions are not in Qt.
         """
         name = os.fspath(fileName)
         if not isinstance(name, str):
             raise TypeError(f"fromFile() takes a str or an os.PathLike of str, not {type(fileName).__name__}")
-        data = _read(name)
+        data, file = _read(name)
         if data is None:
             return QHttpServerResponse(404)
         response = QHttpServerResponse.__new__(QHttpServerResponse)
-        response._status, response._data = 200, data
+        response._status, response._data, response._file = 200, data, file
         response._headers = type_fields(for_file(name, data))
         return response
 
@@ -194,11 +201,12 @@ class QHttpServerResponse:
         self._status, other._status = other._status, self._status
         self._headers, other._headers = other._headers, self._headers
         self._data, other._data = other._data, self._data
+        self._file, other._file = other._file, self._file
 
     def _copy(self) -> QHttpServerResponse:
         """Return another response with the same contents."""
         copy = QHttpServerResponse.__new__(QHttpServerResponse)
-        copy._status, copy._headers, copy._data = self._status, self._headers, self._data
+        copy._status, copy._headers, copy._data, copy._file = self._status, self._headers, self._data, self._file
         return copy
 
     def __reduce__(self) -> NoReturn:
@@ -267,15 +275,19 @@ def _misfit(arguments: tuple[object, ...]) -> NoReturn:
     raise TypeError(f"({given}) fits no form of {_FORMS}")
 
 
-def _read(name: str) -> bytes | None:
+def _read(name: str) -> tuple[bytes | None, Representation | None]:
+    """Return what is in a file, and its validators; None for either that there is not."""
     if name.startswith(":/"):
-        return _read_resource(name)
+        return _read_resource(name), None
     path = Path(name)
     try:
+        info = path.stat()
         # A pipe or a device could keep us waiting for ever.
-        return path.read_bytes() if stat.S_ISREG(path.stat().st_mode) else None
+        data = path.read_bytes() if stat.S_ISREG(info.st_mode) else None
     except (OSError, ValueError):
-        return None
+        return None, None
+    # Validators belong to exactly this content; another size says that it was changed meanwhile.
+    return data, representation_of(info) if data is not None and len(data) == info.st_size else None
 
 
 def _read_resource(name: str) -> bytes | None:

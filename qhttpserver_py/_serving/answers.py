@@ -11,6 +11,7 @@ from qhttpserver_py._exchange.streams import DeviceNotReadable, Source, make_sou
 from qhttpserver_py._loop.peers import is_peers_fault
 from qhttpserver_py._qt import log
 from qhttpserver_py._serving.failures import failure_reply
+from qhttpserver_py._serving.file_results import FILES, asked_part, file_result
 from qhttpserver_py._serving.results import Shape, empty_response, immediate
 from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
 
@@ -47,7 +48,7 @@ class Answers:
             response = self._immediate(result, label)
         except Exception as error:  # noqa: BLE001 - a result that cannot be sent is the handler's fault
             result = response = failure_reply(self._core, error, label)
-        if response is None or self._after:
+        if response is None or self._after or response._file is not None:
             self._finish(self._open(connection, message, request, label), request, response or result)
             return
         connection.reply(message, response._status, response._headers, response._data)
@@ -60,9 +61,14 @@ class Answers:
         try:
             if isinstance(result, tuple) and 2 <= len(result) <= 3:
                 shape, result = Shape(result[1:]), result[0]
+            if isinstance(result, FILES):
+                result, shape = file_result(request, result, shape)
             response = self._immediate(result, exchange.label)
             if response is not None:
-                self._respond(exchange, request, shape.apply(response) if shape is not None else response)
+                response = shape.apply(response) if shape is not None else response
+                if response._file is not None:
+                    response = asked_part(request, response)
+                self._respond(exchange, request, response)
                 return
             source = make_source(result)
         except DeviceNotReadable as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import Protocol
 
-from qhttpserver_py._serving.results import Shape, empty_response, immediate
+from qhttpserver_py._serving.results import Shape, empty_response, response_body
 from qhttpserver_py.httperror import HttpError
 from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
 
@@ -43,7 +43,7 @@ def response_of(error: HttpError) -> QHttpServerResponse:
         TypeError: its body is nothing that can be sent at once, or its headers are none.
         ValueError: a header field cannot be sent.
     """
-    response = empty_response(error.status) if error.body is None else immediate(error.body)
+    response = empty_response(error.status) if error.body is None else response_body(error.body)
     if response is None:
         raise TypeError(
             f"HttpError: a body of {type(error.body).__name__} cannot be sent; give text, bytes, dict or list"

@@ -6,7 +6,6 @@ waiting. Streams and things to await are told apart by the server, which knows h
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from pathlib import PurePath
@@ -57,7 +56,7 @@ def text_reply(text: str) -> _Reply | None:
 def empty_response(status: int) -> QHttpServerResponse:
     """Return a response without content, and so without a content type (RFC 9110 8.3)."""
     response = QHttpServerResponse.__new__(QHttpServerResponse)
-    response._status, response._headers, response._data = status, (), b""
+    response._status, response._headers, response._data, response._file = status, (), b"", None
     return response
 
 
@@ -73,9 +72,12 @@ def immediate(result: object) -> QHttpServerResponse | None:
         return QHttpServerResponse(result)
     if isinstance(result, (StatusCode, HTTPStatus, int)):
         return empty_response(_code(result)) if _code(result) in range(100, 600) else None
-    if isinstance(result, PurePath):
-        return QHttpServerResponse.fromFile(os.fspath(result))
     return None
+
+
+def response_body(body: object) -> QHttpServerResponse | None:
+    """Return the response of *body* where no request is at hand that could ask for a part of a file."""
+    return QHttpServerResponse.fromFile(body) if isinstance(body, PurePath) else immediate(body)
 
 
 class Shape:
@@ -99,7 +101,7 @@ class Shape:
         shaped = QHttpServerResponse.__new__(QHttpServerResponse)
         shaped._status = self.status
         shaped._headers = self.merged(response._headers)
-        shaped._data = response._data
+        shaped._data, shaped._file = response._data, response._file
         return shaped
 
 

@@ -5,6 +5,7 @@
     mount(server, "/ui", "web")                              # everything below /ui/
     server.route("/static/<arg>", StaticFiles("static"))     # the same as a plain route
     server.setMissingHandler(server, StaticFiles("web").serve)  # whatever no route answers
+    server.route("/report", lambda: attachment("out/7.pdf", "Report.pdf"))  # one file, to be saved
 
 Not in Qt.
 """
@@ -14,34 +15,29 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from time import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QUrl
 from PySide6.QtNetwork import QHttpHeaders
 
-from qhttpserver_py._content.conditional import Decision, Representation, decide, field, http_date
+from qhttpserver_py._content.conditional import Decision, Representation, decide, field
+from qhttpserver_py._content.files import REASONS, OpenedFile, content_range, selected, validator_fields
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
+from qhttpserver_py.static.downloads import attachment, content_disposition
 from qhttpserver_py.static.listing import render
 from qhttpserver_py.static.paths import is_hidden, join_url, split_path, target_path, target_query
-from qhttpserver_py.static.ranges import FileRange
-from qhttpserver_py.static.stores import Folder, OpenedFile, Place, Resources, Store
+from qhttpserver_py.static.stores import Folder, Place, Resources, Store
 from qhttpserver_py.static.types import content_type
 
 if TYPE_CHECKING:
     from qhttpserver_py.qhttpserver import QHttpServer
 
+__all__ = ["StaticFiles", "attachment", "content_disposition", "mount"]
+
 StaticHandler = Callable[[QHttpServerRequest, QHttpServerResponder], None]
 
-_IN_ONE_PIECE = 65536  # bytes; a longer body is read from the file as fast as the peer takes it
 _LISTING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-_REASONS = {
-    404: "Not Found",
-    405: "Method Not Allowed",
-    412: "Precondition Failed",
-    416: "Range Not Satisfiable",
-}
 
 
 class StaticFiles:
@@ -190,16 +186,13 @@ class StaticFiles:
             return responder.write(_headers(fields), 304)
         if decision.status in {412, 416}:
             opened.device.close()
-            return _refuse(responder, decision.status, _refused_fields(decision.status, opened.representation))
+            return _refuse(responder, decision.status, content_range(decision, opened.representation.size))
         fields.insert(0, ("content-type", content_type(place.path)))
         return _send_file(responder, opened, decision, fields)
 
     def _fields(self, representation: Representation) -> list[tuple[str, str]]:
         fields = [
-            ("etag", representation.etag),
-            # Never behind the Date of the reply (RFC 9110 8.8.2.1).
-            ("last-modified", http_date(min(representation.modified, int(time())))),
-            ("accept-ranges", "bytes"),
+            *validator_fields(representation),
             # The type is told by the name; a browser that guesses from the data could run an upload.
             ("x-content-type-options", "nosniff"),
         ]
@@ -243,28 +236,15 @@ def mount(server: QHttpServer, prefix: str, files: StaticFiles | str | os.PathLi
 def _send_file(
     responder: QHttpServerResponder, opened: OpenedFile, decision: Decision, fields: list[tuple[str, str]]
 ) -> None:
-    device, representation = opened
-    first, length = 0, representation.size
-    if decision.status == 206:
-        first, length = decision.first, decision.last - decision.first + 1
-        fields.append(("content-range", f"bytes {first}-{decision.last}/{representation.size}"))
-    if length > _IN_ONE_PIECE:
-        whole = decision.status == 200
-        return responder.write(device if whole else FileRange(device, first, length), _headers(fields), decision.status)
-    device.seek(first)
-    body = bytes(device.read(length).data())
-    device.close()
-    if len(body) != length:  # cut short since it was opened
+    body = selected(opened, decision)
+    if body is None:
         return _refuse(responder, 404)
-    return responder.write(body, _headers(fields), decision.status)
-
-
-def _refused_fields(status: int, representation: Representation) -> list[tuple[str, str]]:
-    return [("content-range", f"bytes */{representation.size}")] if status == 416 else []
+    fields.extend(content_range(decision, opened.representation.size))
+    return responder.write(body, _headers(fields), decision.status)  # type: ignore[call-overload,no-any-return,unused-ignore]
 
 
 def _refuse(responder: QHttpServerResponder, status: int, fields: list[tuple[str, str]] | None = None) -> None:
-    text = f"{_REASONS[status]}\n" if status in _REASONS else ""
+    text = f"{REASONS[status]}\n" if status in REASONS else ""
     kind = [("content-type", "text/plain; charset=utf-8")] if text else []
     responder.write(text.encode(), _headers([*kind, *(fields or [])]), status)
 

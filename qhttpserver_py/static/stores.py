@@ -9,19 +9,16 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import time
-import zlib
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from PySide6.QtCore import QDir, QFile, QFileDevice, QFileInfo, QIODevice
+from PySide6.QtCore import QDir, QFileInfo
 
-from qhttpserver_py._content.conditional import Representation
+from qhttpserver_py._content.files import OpenedFile, modified, open_descriptor, open_file
 from qhttpserver_py.static.listing import MAX_ENTRIES, Entry
 from qhttpserver_py.static.paths import inside, is_plain_name
 
-_READ_ONLY = QIODevice.OpenModeFlag.ReadOnly
 # O_NONBLOCK: opening a pipe must not wait for its writer. O_NOFOLLOW: the path was resolved already.
 _OPEN_FLAGS = os.O_RDONLY
 for _flag in ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_BINARY", "O_NOINHERIT"):
@@ -30,7 +27,6 @@ _DIRECTORY_FLAGS = os.O_RDONLY
 for _flag in ("O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC"):
     _DIRECTORY_FLAGS |= getattr(os, _flag, 0)
 _OPENS_RELATIVE = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
-_STARTED = int(time.time())
 
 
 class Place(NamedTuple):
@@ -39,13 +35,6 @@ class Place(NamedTuple):
     path: str
     names: tuple[str, ...]
     is_directory: bool
-
-
-class OpenedFile(NamedTuple):
-    """A file at its first byte, and the validators that belong to exactly this content."""
-
-    device: QFile
-    representation: Representation
 
 
 class Store(Protocol):
@@ -127,15 +116,7 @@ class Folder:
             descriptor = self._open_below(place)
         except OSError:
             return None
-        info = os.fstat(descriptor)
-        device = QFile()
-        if not stat.S_ISREG(info.st_mode) or not device.open(
-            descriptor, _READ_ONLY, QFileDevice.FileHandleFlag.AutoCloseHandle
-        ):
-            os.close(descriptor)
-            return None
-        etag = f'"{info.st_mtime_ns:x}-{info.st_size:x}"'
-        return OpenedFile(device, Representation(etag, int(info.st_mtime), info.st_size))
+        return open_descriptor(descriptor)
 
     def _open_below(self, place: Place) -> int:
         """Return a descriptor of what was judged, though links were put in its way meanwhile.
@@ -205,19 +186,8 @@ class Resources:
         """See Store."""
         for info in QDir(place.path).entryInfoList():
             if is_plain_name(info.fileName()):
-                yield Entry(info.fileName(), info.isDir(), info.size(), self._modified(info))
+                yield Entry(info.fileName(), info.isDir(), info.size(), modified(info))
 
     def open(self, place: Place) -> OpenedFile | None:
         """See Store."""
-        device = QFile(place.path)
-        if not device.open(_READ_ONLY):
-            return None
-        # Reproducible builds give all resources one time, so the content itself is the validator.
-        etag = f'"{zlib.crc32(device.readAll().data()):08x}-{device.size():x}"'
-        device.seek(0)
-        return OpenedFile(device, Representation(etag, self._modified(QFileInfo(place.path)), device.size()))
-
-    @staticmethod
-    def _modified(info: QFileInfo) -> int:
-        seconds = info.lastModified().toSecsSinceEpoch() if info.lastModified().isValid() else 0
-        return seconds if seconds > 0 else _STARTED
+        return open_file(place.path)

@@ -198,7 +198,7 @@ def make_response(
     fields = results.header_fields(headers)
     if content_type is not None and not any(name == b"content-type" for name, _ in fields):
         fields.insert(0, (b"content-type", content_type.encode("latin-1")))
-    response = results.immediate(data)
+    response = results.response_body(data)
     if response is None:
         raise TypeError(f"{type(data).__name__} is no body: give str or bytes")
     return results.Shape((int(status), fields)).apply(response)

@@ -15,8 +15,8 @@ from types import SimpleNamespace
 import pytest
 from PySide6.QtCore import QByteArray, QFile, QIODevice, QResource
 
+from qhttpserver_py._content.files import FileRange
 from qhttpserver_py.static import StaticFiles
-from qhttpserver_py.static.ranges import FileRange
 from qhttpserver_py.static.types import content_type
 
 from ..support.static_site import ask, make_site

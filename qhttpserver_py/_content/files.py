@@ -1,0 +1,144 @@
+"""A file as the content of a reply: opened, with its validators, and the part of it that a request asks for."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zlib
+from time import time
+from typing import NamedTuple
+
+from PySide6.QtCore import QFile, QFileDevice, QFileInfo, QIODevice
+
+from qhttpserver_py._content.conditional import Decision, Representation, http_date
+
+_IN_ONE_PIECE = 65536  # bytes; a longer body is read from the file as fast as the peer takes it
+_STARTED = int(time())
+_READ_ONLY = QIODevice.OpenModeFlag.ReadOnly
+# O_NONBLOCK: opening a pipe must not wait for its writer.
+_OPEN_FLAGS = os.O_RDONLY
+for _flag in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOINHERIT"):
+    _OPEN_FLAGS |= getattr(os, _flag, 0)
+
+REASONS = {
+    404: "Not Found",
+    405: "Method Not Allowed",
+    412: "Precondition Failed",
+    416: "Range Not Satisfiable",
+}
+"""What the body of a refusal says."""
+
+
+class OpenedFile(NamedTuple):
+    """A file at its first byte, and the validators that belong to exactly this content."""
+
+    device: QFile
+    representation: Representation
+
+
+class FileRange(QIODevice):
+    """*length* bytes of an open *file* from *first* on, as a random-access device.
+
+    It owns the file. A file that became shorter meanwhile reads short, which the reply notices.
+    """
+
+    def __init__(self, file: QFile, first: int, length: int) -> None:
+        super().__init__()
+        file.setParent(self)
+        self._file = file
+        self._first = first
+        self._length = length
+        mode = QIODevice.OpenModeFlag.ReadOnly | QIODevice.OpenModeFlag.Unbuffered
+        self.open(mode)
+
+    def size(self) -> int:
+        """Return the length of the stretch in bytes."""
+        return self._length
+
+    def readData(self, maxlen: int) -> bytes:
+        """Read the next bytes at the current position."""
+        position = self.pos()
+        self._file.seek(self._first + position)
+        return bytes(self._file.read(max(0, min(maxlen, self._length - position))).data())
+
+    def close(self) -> None:
+        """Close this and the file."""
+        super().close()
+        self._file.close()
+
+
+def open_file(name: str) -> OpenedFile | None:
+    """Open a regular file, or a Qt resource that starts with ``:/``; None where that fails."""
+    if name.startswith(":/"):
+        return _open_resource(name)
+    try:
+        return open_descriptor(os.open(name, _OPEN_FLAGS))
+    except (OSError, ValueError):
+        return None
+
+
+def open_descriptor(descriptor: int) -> OpenedFile | None:
+    """Take over the *descriptor* of a regular file; close it and return None if it is of anything else."""
+    info = os.fstat(descriptor)
+    device = QFile()
+    if not stat.S_ISREG(info.st_mode) or not device.open(
+        descriptor, _READ_ONLY, QFileDevice.FileHandleFlag.AutoCloseHandle
+    ):
+        os.close(descriptor)
+        return None
+    return OpenedFile(device, representation_of(info))
+
+
+def _open_resource(name: str) -> OpenedFile | None:
+    info, device = QFileInfo(name), QFile(name)
+    if info.isDir() or not device.open(_READ_ONLY):
+        return None
+    # Reproducible builds give all resources one time, so the content itself is the validator.
+    etag = f'"{zlib.crc32(device.readAll().data()):08x}-{device.size():x}"'
+    device.seek(0)
+    return OpenedFile(device, Representation(etag, modified(info), device.size()))
+
+
+def modified(info: QFileInfo) -> int:
+    """Return when a resource was last modified, in seconds: when this program started, if nothing tells."""
+    seconds = info.lastModified().toSecsSinceEpoch() if info.lastModified().isValid() else 0
+    return seconds if seconds > 0 else _STARTED
+
+
+def representation_of(info: os.stat_result) -> Representation:
+    """Return the validators of a file: a strong entity tag of its time and size, and its time in seconds."""
+    return Representation(f'"{info.st_mtime_ns:x}-{info.st_size:x}"', int(info.st_mtime), info.st_size)
+
+
+def validator_fields(representation: Representation) -> list[tuple[str, str]]:
+    """Return the fields that let a client ask again for this content, or for a part of it."""
+    return [
+        ("etag", representation.etag),
+        # Never behind the Date of the reply (RFC 9110 8.8.2.1).
+        ("last-modified", http_date(min(representation.modified, int(time())))),
+        ("accept-ranges", "bytes"),
+    ]
+
+
+def content_range(decision: Decision, size: int) -> list[tuple[str, str]]:
+    """Return the field that tells which part of *size* bytes a 206 holds, or how many a 416 could choose from."""
+    if decision.status == 206:
+        return [("content-range", f"bytes {decision.first}-{decision.last}/{size}")]
+    return [("content-range", f"bytes */{size}")] if decision.status == 416 else []
+
+
+def selected(opened: OpenedFile, decision: Decision) -> bytes | QIODevice | None:
+    """Return the bytes that a 200 or a 206 holds: at once where they are few, else a device to read them from.
+
+    The device owns the file. None if the file was cut short since it was opened.
+    """
+    device, representation = opened
+    first, length = 0, representation.size
+    if decision.status == 206:
+        first, length = decision.first, decision.last - decision.first + 1
+    if length > _IN_ONE_PIECE:
+        return device if decision.status == 200 else FileRange(device, first, length)
+    device.seek(first)
+    body = bytes(device.read(length).data())
+    device.close()
+    return body if len(body) == length else None
