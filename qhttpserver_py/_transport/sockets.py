@@ -70,6 +70,11 @@ def borrowed(descriptor: int) -> Iterator[sockets.socket | None]:
             raw.detach()
 
 
+def adopted(descriptor: int) -> sockets.socket:
+    """Return *descriptor*, whose owner gave it away, as a Python socket that closes it. Raises OSError."""
+    return sockets.socket(fileno=descriptor)
+
+
 def descriptor_of(socket: AnySocket) -> Callable[[], int] | None:
     """Return what tells the descriptor that plain bytes can be written to; None where only Qt can write.
 

@@ -7,6 +7,7 @@ process; the client is a plain socket in another thread, which the profile does 
 from __future__ import annotations
 
 import argparse
+import gc
 import itertools
 import json
 import socket
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from pathlib import PurePath
 from types import FrameType
 
-from PySide6.QtCore import QCoreApplication, QEventLoop, QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer
 from PySide6.QtNetwork import QHostAddress, QTcpServer
 
 from qhttpserver_py import QHttpServer, QHttpServerRequest
@@ -141,6 +142,8 @@ def count(data: bytes, requests: int) -> Counts:
                 read_reply(peer)
 
         in_thread(lambda: ask(0, WARM_UP))
+        gc.collect()  # objects that other tests left are not to be destroyed while this counts
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
         sys.setprofile(counts)
         try:
             in_thread(lambda: ask(WARM_UP, requests))

@@ -139,7 +139,17 @@ def test_the_form_of_linger(platform: str, form: str) -> None:
     assert sys.platform != platform or struct.calcsize(form) == sockets._LINGER.size
 
 
-def test_only_the_context_manager_makes_a_socket_of_a_descriptor() -> None:
+def test_a_descriptor_that_was_given_away_is_closed_with_its_socket() -> None:
+    one, other = socket.socketpair()
+    with other, sockets.adopted(one.detach()) as taken:
+        taken.sendall(b"x")
+        assert other.recv(1) == b"x"
+        descriptor = taken.fileno()
+    with pytest.raises(OSError):
+        os.fstat(descriptor)
+
+
+def test_only_the_context_manager_borrows_and_one_function_adopts_a_descriptor() -> None:
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -148,4 +158,4 @@ def test_only_the_context_manager_makes_a_socket_of_a_descriptor() -> None:
                 for call in ast.walk(node) if isinstance(function, (ast.FunctionDef, ast.Module)) else ():
                     if isinstance(call, ast.Call) and any(word.arg == "fileno" for word in call.keywords):
                         found.append((path.name, getattr(function, "name", "")))
-    assert {entry for entry in found if entry[1]} == {("sockets.py", "borrowed")}
+    assert {entry for entry in found if entry[1]} == {("sockets.py", "borrowed"), ("sockets.py", "adopted")}

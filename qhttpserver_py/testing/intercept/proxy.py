@@ -17,6 +17,7 @@ from PySide6.QtCore import QObject, QSocketNotifier, QTimer
 from PySide6.QtNetwork import QHostAddress, QNetworkProxy, QSslConfiguration, QSslSocket, QTcpServer, QTcpSocket
 
 from qhttpserver_py._qt import log
+from qhttpserver_py._transport.sockets import adopted
 from qhttpserver_py.testing.intercept.origins import PORTS, split_authority
 from qhttpserver_py.testing.intercept.tunnel import Target, Tunnel, Upstream
 
@@ -52,7 +53,7 @@ class Proxy(QTcpServer):
 
     def incomingConnection(self, handle: int, /) -> None:
         """Look at what the client wants. Qt: QTcpServer::incomingConnection."""
-        self.arrivals.add(Arrival(self, sockets.socket(fileno=handle)))
+        self.arrivals.add(Arrival(self, adopted(handle)))
 
     def end(self) -> None:
         """Stop listening, and drop what was not handed on."""
