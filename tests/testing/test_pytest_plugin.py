@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import subprocess
 import sys
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -67,17 +69,15 @@ def test_loading_the_plugin_imports_no_qt():
     assert process.stdout.strip() == "[]"
 
 
-def test_loading_the_plugin_is_quick():
+def test_loading_the_plugin_is_quick(tmp_path):
     code = (
         "import pytest, time, typing, traceback; t = time.process_time();"
         "import qhttpserver_py.pytest_plugin; print(time.process_time() - t)"
     )
-    seconds = [
-        float(
-            subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, timeout=30).stdout
-        )
-        for _ in range(3)
-    ]
+    # With its bytecode at hand, as where it is installed.
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
+    run = partial(subprocess.run, cwd=ROOT, env=environment, capture_output=True, check=True, timeout=30)
+    seconds = [float(run([sys.executable, "-c", code]).stdout) for _ in range(4)]
     assert min(seconds) < 0.005
 
 
