@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ _MARK = "QHTTPSERVER_WINDOWS_RUN"
 # Wine's own servants are started by the first program of a prefix, inherit its environment, and serve all others.
 _SERVANTS = (b"wineserver", b"\\windows\\system32\\")
 TIMED_OUT = 124
+_LAST_OUTPUT = 2.0  # seconds in which what a program wrote before its end is read
 
 
 def run(command: Sequence[str], *, environment: Mapping[str, str], folder: Path, seconds: float) -> tuple[int, str]:
@@ -22,23 +24,36 @@ def run(command: Sequence[str], *, environment: Mapping[str, str], folder: Path,
     that it started are killed and the code is 124. What it left running at its end is killed too.
     """
     mark = secrets.token_hex(8)
+    reading, writing = os.pipe()
     process = subprocess.Popen(
         command,
         env={**os.environ, **environment, _MARK: mark},
         cwd=folder,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdout=writing,
+        stderr=writing,
     )
+    os.close(writing)
+    output: list[bytes] = []
+    reader = threading.Thread(target=_collect, args=(reading, output), daemon=True)
+    reader.start()
     late = ""
     try:
-        output, _ = process.communicate(timeout=seconds)
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
-        kill(marked(mark, process_table()))
-        output, _ = process.communicate()
+        process.kill()
+        process.wait()
         late = f"\nended after {seconds:g} seconds"
     kill(marked(mark, process_table()))
-    return TIMED_OUT if late else process.returncode, output.decode("utf-8", "replace") + late
+    reader.join(_LAST_OUTPUT)  # not for ever: Wine's servants inherited the pipe, and outlive the program
+    text = b"".join(output).decode("utf-8", "replace")
+    return TIMED_OUT if late else process.returncode, text + late
+
+
+def _collect(descriptor: int, output: list[bytes]) -> None:
+    while data := os.read(descriptor, 65536):
+        output.append(data)
+    os.close(descriptor)
 
 
 def process_table() -> dict[int, tuple[bytes, bytes]]:
