@@ -45,6 +45,4 @@ QUICK = [
     "tests/static/test_exchanged.py",
     "tests/static/test_paths.py",
     "tests/cli/test_recognise.py",
-    "tests/exchange/test_late.py",
-    "tests/testing/test_pytest_plugin.py",
 ]
