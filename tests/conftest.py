@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from qhttpserver_py import QHttpServer
     from qhttpserver_py.testing.tls import TlsAuthority
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -46,6 +47,19 @@ def own_loop(qapp: object) -> Iterator[None]:
     yield
     aio.close()
     gc.collect()
+
+
+@pytest.fixture
+def server(qapp: object) -> Iterator[QHttpServer]:
+    """A server of the test's own; at its end what it posted is done."""
+    from qhttpserver_py import QHttpServer
+
+    from .support.rawclient import spin
+
+    made = QHttpServer()
+    yield made
+    made.close()
+    spin(lambda: False, 0.02)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from concurrent.futures import Future
 from http import HTTPStatus
 
@@ -26,13 +25,6 @@ def server():
     made = QHttpServer()
     yield made
     made.close()
-
-
-@pytest.fixture
-def reported(monkeypatch):
-    seen = []
-    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: seen.append(error))
-    return seen
 
 
 def refuse() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import Any
 
 import pytest
@@ -22,13 +21,6 @@ def server():
     made = QHttpServer()
     yield made
     made.close()
-
-
-@pytest.fixture
-def reported(monkeypatch):
-    seen: list[BaseException] = []
-    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: seen.append(error))
-    return seen
 
 
 def start(status: int = 200, *headers: tuple[bytes, bytes], **more: Any) -> dict[str, Any]:

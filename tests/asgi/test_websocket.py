@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from qhttpserver_py import QHttpServer, asgi, security
 from qhttpserver_py import QHttpServerWebSocketUpgradeResponse as Verdict
+from qhttpserver_py import asgi, security
 from qhttpserver_py._loop import eventloop
 
 from ..support.h2websocket import Http2WebSockets
@@ -20,21 +19,6 @@ from ..support.threads import in_thread
 from ..support.wsclient import CLOSE, TEXT, frame, frames, handshake, switched
 
 pytestmark = pytest.mark.usefixtures("qapp", "own_loop")
-
-
-@pytest.fixture
-def server():
-    made = QHttpServer()
-    yield made
-    made.close()
-    spin(lambda: False, 0.02)
-
-
-@pytest.fixture
-def reported(monkeypatch):
-    seen: list[BaseException] = []
-    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: seen.append(error))
-    return seen
 
 
 class Echo:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from qhttpserver_py.testing.tls import TlsAuthority
 from qhttpserver_py.websocket import WebSocket
 
 from ..support.rawclient import spin
+from ..support.threads import in_thread
 from .chromium import Browser, missing
 
 pytestmark = [
@@ -48,22 +48,20 @@ def server(authority: TlsAuthority) -> Iterator[QHttpServer]:
     server.close()
 
 
+def browsed(server: QHttpServer, script: str) -> Any:
+    """Return what *script* returns on the page that *server* has."""
+
+    def browse() -> Any:
+        with Browser("--ignore-certificate-errors") as browser:
+            browser.open(f"https://127.0.0.1:{server.serverPorts()[0]}/")
+            return browser.script(script)
+
+    return in_thread(browse, timeout=60)
+
+
 def test_a_page_over_http2(server: QHttpServer) -> None:
-    found: list[Any] = []
-
-    def browse() -> None:
-        try:
-            with Browser("--ignore-certificate-errors") as browser:
-                browser.open(f"https://127.0.0.1:{server.serverPorts()[0]}/")
-                found.append(browser.script(SCRIPT))
-        except Exception as error:  # noqa: BLE001 - shown by the test's own thread
-            found.append(error)
-
-    thread = threading.Thread(target=browse)
-    thread.start()
-    assert spin(lambda: found, 60)
-    thread.join(30)
-    assert found[0] == {"texts": [str(n) for n in range(30)], "echoed": 300000, "protocols": ["h2"]}
+    found = browsed(server, SCRIPT)
+    assert found == {"texts": [str(n) for n in range(30)], "echoed": 300000, "protocols": ["h2"]}
 
 
 TALK = """
@@ -100,21 +98,8 @@ def test_a_websocket_over_http2(server: QHttpServer) -> None:
         await socket.wait_closed()
         codes.append(int(socket.closeCode()))
 
-    found: list[Any] = []
-
-    def browse() -> None:
-        try:
-            with Browser("--ignore-certificate-errors") as browser:
-                browser.open(f"https://127.0.0.1:{server.serverPorts()[0]}/")
-                found.append(browser.script(TALK))
-        except Exception as error:  # noqa: BLE001 - shown by the test's own thread
-            found.append(error)
-
-    thread = threading.Thread(target=browse)
-    thread.start()
-    assert spin(lambda: found, 60)
-    thread.join(30)
-    assert found[0].pop("extensions").startswith("permessage-deflate")
-    assert found[0] == {"heard": [True, True, 100000], "protocol": "chat", "closed": [4000, True]}
+    found = browsed(server, TALK)
+    assert found.pop("extensions").startswith("permessage-deflate")
+    assert found == {"heard": [True, True, 100000], "protocol": "chat", "closed": [4000, True]}
     assert versions == [20]
     assert spin(lambda: codes == [4000])

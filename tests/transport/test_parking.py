@@ -394,6 +394,22 @@ def test_the_server_ends_with_its_parked_connections(server: QHttpServer, end: s
     assert len(core._parking) == 0
 
 
+def parks_and_serves(server: QHttpServer, clients: list[Any]) -> None:
+    """Check that three *clients* are parked, served, parked again, and forgotten when they leave."""
+    core = server._core
+    for _ in range(2):
+        for client in clients:
+            client.write(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
+            wait_until(lambda client=client: bytes(client.peek(4096).data()).endswith(b"hello"))
+            client.readAll()
+        sweep_silent(core)
+        assert len(core._parking) == 3
+    clients.pop().abort()
+    wait_until(lambda: len(core.connections) == 2)
+    for client in clients:
+        client.abort()
+
+
 @needs_epoll
 def test_tls(server: QHttpServer, authority: TlsAuthority) -> None:
     port = bound_tls(server, authority)
@@ -405,18 +421,7 @@ def test_tls(server: QHttpServer, authority: TlsAuthority) -> None:
         client.connectToHostEncrypted("127.0.0.1", port)
         wait_until(client.isEncrypted)
         clients.append(client)
-    core = server._core
-    for _ in range(2):
-        for client in clients:
-            client.write(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
-            wait_until(lambda client=client: bytes(client.peek(4096).data()).endswith(b"hello"))
-            client.readAll()
-        sweep_silent(core)
-        assert len(core._parking) == 3
-    clients.pop().abort()
-    wait_until(lambda: len(core.connections) == 2)
-    for client in clients:
-        client.abort()
+    parks_and_serves(server, clients)
 
 
 @needs_epoll
@@ -427,18 +432,7 @@ def test_local_sockets(server: QHttpServer, tmp_path: Any) -> None:
     clients = [QLocalSocket() for _ in range(3)]
     for client in clients:
         client.connectToServer(str(tmp_path / "s"))
-    core = server._core
-    for _ in range(2):
-        for client in clients:
-            client.write(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
-            wait_until(lambda client=client: bytes(client.peek(4096).data()).endswith(b"hello"))
-            client.readAll()
-        sweep_silent(core)
-        assert len(core._parking) == 3
-    clients.pop().abort()
-    wait_until(lambda: len(core.connections) == 2)
-    for client in clients:
-        client.abort()
+    parks_and_serves(server, clients)
 
 
 def test_what_waits_for_a_second_is_stated() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from qhttpserver_py import security
 from qhttpserver_py.testing.tls import TlsAuthority
 
+from ..support import threads
 from ..support.rawclient import RawClient, settle, spin
 from ..support.wsclient import TEXT, Upgrading, Verdict, accept, bound_tls, frame, handshake, open_qt, switched
 
@@ -46,21 +46,7 @@ def echo() -> Iterator[Upgrading]:
 
 def in_thread(work: Callable[[], Any]) -> Any:
     """Run the coroutine function *work* in a thread with a loop of its own, serving meanwhile."""
-    outcome: list[Any] = []
-
-    def run() -> None:
-        try:
-            outcome.append(asyncio.run(work()))
-        except BaseException as error:  # noqa: BLE001 - handed to the test
-            outcome.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert spin(lambda: outcome, 20)
-    thread.join(10)
-    if isinstance(outcome[0], BaseException):
-        raise outcome[0]
-    return outcome[0]
+    return threads.in_thread(lambda: asyncio.run(work()))
 
 
 # ---- the websockets package

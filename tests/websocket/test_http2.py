@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from qhttpserver_py import QHttpServer
 from qhttpserver_py import QHttpServerWebSocketUpgradeResponse as Verdict
 from qhttpserver_py._websocket import session
 from qhttpserver_py.websocket import WebSocket
@@ -14,14 +13,6 @@ from ..support.rawclient import bound, reported, spin
 from ..support.wsclient import BINARY, CLOSE, PING, PONG, TEXT, frame
 
 pytestmark = pytest.mark.usefixtures("qapp", "own_loop")
-
-
-@pytest.fixture
-def server():
-    made = QHttpServer()
-    yield made
-    made.close()
-    spin(lambda: False, 0.02)
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from typing import Any
 
 import pytest
@@ -11,47 +9,14 @@ from PySide6.QtCore import QByteArray, QObject, QUrl, Signal
 from PySide6.QtWebSockets import QWebSocket
 from websockets.sync.client import connect as connect_sync
 
-from qhttpserver_py import QHttpServer
 from qhttpserver_py import QHttpServerWebSocketUpgradeResponse as Verdict
 from qhttpserver_py._serving import backends
 from qhttpserver_py.websocket import CloseCode, WebSocket
 
 from ..support.rawclient import RawClient, bound, spin
+from ..support.threads import in_thread
 
 pytestmark = pytest.mark.usefixtures("qapp", "own_loop")
-
-
-@pytest.fixture
-def server():
-    made = QHttpServer()
-    yield made
-    made.close()
-    spin(lambda: False, 0.02)
-
-
-@pytest.fixture
-def reported(monkeypatch):
-    seen: list[BaseException] = []
-    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: seen.append(error))
-    return seen
-
-
-def in_thread(work, *arguments) -> Any:
-    """Run a blocking client in a thread while Qt's loop serves it."""
-    result: list[Any] = []
-
-    def run() -> None:
-        try:
-            result.append(work(*arguments))
-        except BaseException as error:  # noqa: BLE001
-            result.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert spin(lambda: not thread.is_alive(), 20)
-    if isinstance(result[0], BaseException):
-        raise result[0]
-    return result[0]
 
 
 # ---- routes

@@ -8,7 +8,6 @@ import pytest
 from PySide6.QtCore import QEventLoop, QObject, QTimer, Signal
 from shiboken6 import isValid
 
-from qhttpserver_py import QHttpServer
 from qhttpserver_py._websocket import protocol, session
 from qhttpserver_py.websocket import ConnectionClosed, WebSocket
 
@@ -17,14 +16,6 @@ from ..support.wsclient import BINARY, CLOSE, PING, PONG, TEXT, frame
 from ..support.wsraw import WsClient
 
 pytestmark = pytest.mark.usefixtures("qapp", "own_loop")
-
-
-@pytest.fixture
-def server():
-    made = QHttpServer()
-    yield made
-    made.close()
-    spin(lambda: False, 0.02)
 
 
 @pytest.fixture
