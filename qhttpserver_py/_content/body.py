@@ -6,12 +6,14 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtCore import QIODevice
 
 from qhttpserver_py._content.saving import Saving
 from qhttpserver_py._loop.peers import PeerError
+from qhttpserver_py._qt.hooks import call_each
 
 if TYPE_CHECKING:
     import asyncio
@@ -251,11 +253,8 @@ class BodyStream:
         self._size_waiting = 0
         hooks, self._on_abort = self._on_abort, []
         self._let_go()
-        for hook in hooks:
-            try:
-                hook(error)
-            except Exception as fault:  # noqa: BLE001 - user code: the others still have to hear of it
-                self._core.report(fault, self._exchange.label)
+        told = [partial(hook, error) for hook in hooks]
+        call_each(told, lambda fault: self._core.report(fault, self._exchange.label), self._core.post)
         self._stir()
 
     def is_hungry(self) -> bool:

@@ -15,6 +15,11 @@ class Core(Protocol):
         """Report an error of user code."""
         ...
 
+    @property
+    def post(self) -> Callable[[Callable[[], Any]], None]:
+        """What has a call run in the server's thread, soon."""
+        ...
+
 
 class Channel(Protocol):
     """The connection that an exchange is on, as far as the exchange needs it."""

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qhttpserver_py._exchange.channel import Channel
-from qhttpserver_py._exchange.pump import Drain, Pump, call_each, with_source_fields
+from qhttpserver_py._exchange.pump import Drain, Pump, with_source_fields
 from qhttpserver_py._protocol.engine import Headers, Message
 from qhttpserver_py._protocol.http1.response import check_status
 from qhttpserver_py._protocol.reply import CANCELED, DONE, STREAMING, WAITING, ReplyState, advance
 from qhttpserver_py._qt import log
 from qhttpserver_py._qt.headers import with_fields
+from qhttpserver_py._qt.hooks import call_each
 
 if TYPE_CHECKING:
     from qhttpserver_py._content.body import BodyStream
@@ -160,7 +162,7 @@ class Exchange:
     def when_drained(self, hook: Callable[[], None]) -> None:
         """Call *hook* whenever the peer took bytes of this reply."""
         if self._drain is None:
-            self._drain = Drain(self, lambda error: self._core.report(error, self.label))
+            self._drain = Drain(self, self._core, lambda error: self._core.report(error, self.label))
         self._drain.hooks.append(hook)
         connection = self.connection
         if connection is not None:
@@ -174,16 +176,15 @@ class Exchange:
         pump, self._pump = self._pump, None
         if self.state is not DONE or pump is not None:
             self.state = CANCELED
-        if pump is not None:
-            pump.stop()
         body, self.body = self.body, None
-        if body is not None:
-            body.abort(reason)
-        hooks, self._cancel_hooks = self._cancel_hooks, []
-        self._drain = None
-        if self.on_reply is not None:
-            self.on_reply(CLIENT_GONE, self._sent)
-        call_each(hooks, lambda error: self._core.report(error, self.label))
+        hooks, self._cancel_hooks, self._drain = self._cancel_hooks, [], None
+        told: tuple[Callable[[], object] | None, ...] = (
+            pump.stop if pump is not None else None,
+            partial(body.abort, reason) if body is not None else None,
+            partial(self.on_reply, CLIENT_GONE, self._sent) if self.on_reply is not None else None,
+            *hooks,
+        )
+        call_each(filter(None, told), lambda error: self._core.report(error, self.label), self._core.post)
 
     # ---- the request's body, taken as it arrives
 

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from qhttpserver_py._content.mime import sniff
 from qhttpserver_py._protocol.engine import Header, Headers
+from qhttpserver_py._qt.hooks import call_each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
+    from qhttpserver_py._exchange.channel import Core
     from qhttpserver_py._exchange.streams import Source
 
 HIGH_WATER = 262144
@@ -161,10 +163,11 @@ class Pump:
 class Drain:
     """Tells producers that pace themselves when the peer took bytes of their reply. Lives in the server's thread."""
 
-    __slots__ = ("_due", "_exchange", "_missed", "_report", "_telling", "hooks")
+    __slots__ = ("_core", "_due", "_exchange", "_missed", "_report", "_telling", "hooks")
 
-    def __init__(self, exchange: Reply, report: Callable[[Exception], None]) -> None:
+    def __init__(self, exchange: Reply, core: Core, report: Callable[[Exception], None]) -> None:
         self._exchange = exchange
+        self._core = core
         self._report = report
         self._telling = False
         self._missed = False  # the peer took more while the hooks ran
@@ -179,10 +182,8 @@ class Drain:
         exchange = self._exchange
         before = exchange.sent
         self._telling, self._missed = True, False
-        try:
-            call_each(tuple(self.hooks), self._report)
-        finally:
-            self._telling = False
+        call_each(tuple(self.hooks), self._report, self._core.post)
+        self._telling = False
         if (self._missed or exchange.sent != before) and not self._due and not exchange.backlog():
             self._due = True  # all of it has left already, and nobody else would call: see Pump._move()
             exchange.post(self._tell_again)
@@ -190,23 +191,6 @@ class Drain:
     def _tell_again(self) -> None:
         self._due = False
         self.tell()
-
-
-def call_each(hooks: Sequence[Callable[[], None]], report: Callable[[Exception], None]) -> None:
-    """Call all *hooks*: the fault of one costs the others nothing.
-
-    *report* is told of exceptions; a BaseException that is no Exception is raised when all were called.
-    """
-    raised: BaseException | None = None
-    for hook in hooks:
-        try:
-            hook()
-        except Exception as error:  # noqa: BLE001 - user code
-            report(error)
-        except BaseException as error:  # noqa: BLE001 - raised below
-            raised = error
-    if raised is not None:
-        raise raised
 
 
 def with_source_fields(headers: Headers, source: Source) -> list[Header]:

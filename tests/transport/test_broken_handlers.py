@@ -208,3 +208,27 @@ def test_over_http2_too(server: QHttpServer, place: str, error) -> None:
     client.get(1, b"/")
     client.wait_for(1)
     assert made.ran
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_all_hear_that_a_body_will_not_come_whatever_one_of_them_raises(server: QHttpServer, error) -> None:
+    heard: list[object] = []
+
+    def fails(reason: object) -> None:
+        heard.append("first")
+        raise error("x")
+
+    def handler(request: QHttpServerRequest) -> Future[str]:
+        stream = request.stream()
+        stream.on_data(lambda piece: None, aborted=fails)
+        stream.on_data(lambda piece: heard.append("data"), aborted=lambda reason: heard.append("second"))
+        return Future()
+
+    server.route("/", Method.Post, handler, stream=True)
+    client = RawClient(bound(server))
+    client.get("/", "Content-Length: 9", method="POST")
+    client.send(b"abc")
+    assert spin(lambda: "data" in heard, 3)
+    client.close()
+    assert spin(lambda: "second" in heard, 3)
+    assert spin(lambda: not server._core.connections, 3)
