@@ -11,7 +11,6 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit, urlunsplit
 
 from PySide6.QtCore import QUrl
-from PySide6.QtNetwork import QHostAddress
 
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
@@ -27,6 +26,7 @@ from qhttpserver_py.testing.cassette.episodes import (
 )
 from qhttpserver_py.testing.cassette.forward import Forwarder, without_hops
 from qhttpserver_py.testing.cassette.secrets import SecretFilter
+from qhttpserver_py.testing.intercept.origins import is_loopback
 from qhttpserver_py.testing.matcher import Mismatch, RequestMatcher
 
 _ORIGIN = ("scheme", "host", "port")
@@ -186,7 +186,7 @@ class Cassette(RequestMatcher):
 
     def _knows_origin(self, came: RecordedRequest) -> bool:
         """Whether the URI of *came* is the real server's: by the target, or since the request was intercepted."""
-        return bool(self._target) or not _is_local(came.parts.hostname or "")
+        return bool(self._target) or not is_loopback(came.parts.hostname or "")
 
 
 def as_response(recorded: RecordedResponse) -> QHttpServerResponse:
@@ -198,10 +198,6 @@ def _origin(request: QHttpServerRequest) -> str:
     """Return scheme and authority that *request* was sent to."""
     url = request.url()
     return f"{url.scheme()}://{url.authority(QUrl.ComponentFormattingOption.FullyEncoded)}"
-
-
-def _is_local(host: str) -> bool:
-    return host == "localhost" or QHostAddress(host).isLoopback()
 
 
 def _line(episode: Episode) -> str:
