@@ -26,7 +26,6 @@ from qhttpserver_py._serving.failures import failure_reply
 from qhttpserver_py._serving.mounting import mount_at
 from qhttpserver_py._serving.results import empty_response, text_reply
 from qhttpserver_py._serving.signatures import Decorator, Handler, RouteOptions
-from qhttpserver_py._serving.tunnels import as_upgrade
 from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
 from qhttpserver_py.qhttpserverrequest import Method, QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
@@ -370,12 +369,11 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         return found[0].label if found is not None else super()._label(message)
 
     def _head(self, connection: Connection, message: Message) -> HeadVerdict:
-        if message.protocol:
-            as_upgrade(message)
+        verdict = super()._head(connection, message)
         if self._policy is not None and self._refuses_head(connection, message):
             return "dispatch"
-        if message.protocol:
-            return "dispatch"
+        if verdict == "dispatch":
+            return verdict
         if self._virtual:
             return "continue"
         if self._body_rules:

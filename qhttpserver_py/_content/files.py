@@ -16,9 +16,10 @@ _IN_ONE_PIECE = 65536  # bytes; a longer body is read from the file as fast as t
 _STARTED = int(time())
 _READ_ONLY = QIODevice.OpenModeFlag.ReadOnly
 # O_NONBLOCK: opening a pipe must not wait for its writer.
-_OPEN_FLAGS = os.O_RDONLY
+OPEN_FLAGS = os.O_RDONLY
+"""How a file that is to be sent is opened."""
 for _flag in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOINHERIT"):
-    _OPEN_FLAGS |= getattr(os, _flag, 0)
+    OPEN_FLAGS |= getattr(os, _flag, 0)
 
 REASONS = {
     404: "Not Found",
@@ -72,7 +73,7 @@ def open_file(name: str) -> OpenedFile | None:
     if name.startswith(":/"):
         return _open_resource(name)
     try:
-        return open_descriptor(os.open(name, _OPEN_FLAGS))
+        return open_descriptor(os.open(name, OPEN_FLAGS))
     except (OSError, ValueError):
         return None
 

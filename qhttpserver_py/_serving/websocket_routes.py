@@ -13,7 +13,7 @@ from shiboken6 import isValid
 from qhttpserver_py._loop import eventloop
 from qhttpserver_py._protocol.engine import Message
 from qhttpserver_py._serving.upgrade import offered_subprotocols
-from qhttpserver_py._websocket.protocol import INTERNAL, NORMAL, HandshakeError, WebSocketProtocol
+from qhttpserver_py._websocket.protocol import INTERNAL, NORMAL, WebSocketProtocol
 from qhttpserver_py._websocket.socket import ConnectionClosed, WebSocket
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverrouter import QHttpServerRouter
@@ -143,6 +143,3 @@ async def _until_done(core: Any, label: str, socket: WebSocket, result: Coroutin
     finally:
         if isValid(socket):
             socket.close(code)
-
-
-__all__ = ["HandshakeError", "Route", "WebSocketRoutes", "run"]

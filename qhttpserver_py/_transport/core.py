@@ -24,7 +24,7 @@ from qhttpserver_py._qt.first_use import seconds_since
 from qhttpserver_py._qt.headers import with_fields
 from qhttpserver_py._routing.context import when_destroyed
 from qhttpserver_py._transport.admission import LOCAL, Admission, subnets
-from qhttpserver_py._transport.interfaces import Application, Counted, HeadVerdict, Remainder, Replying, Swept
+from qhttpserver_py._transport.interfaces import Application, Counted, HeadVerdict, Remainder, Replying
 from qhttpserver_py._transport.parking import PARK_ABOVE, Parking
 from qhttpserver_py._transport.ticker import Ticker
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
@@ -52,7 +52,7 @@ class ServerCore:
     def __init__(self, server: QObject) -> None:
         self.limits = Limits()
         self.admission = Admission()
-        self.connections: set[Swept] = set()
+        self.connections: set[Counted] = set()
         self.refusing = 0  # of these were refused, and are told why
         self._restricted = False  # whether any request may have to be refused for whom it comes from
         self._banned: set[Counted] = set()  # connections that the lists would not let in any more
@@ -109,7 +109,7 @@ class ServerCore:
 
     # ---- connections
 
-    def adopt(self, connection: Swept) -> None:
+    def adopt(self, connection: Counted) -> None:
         """Count a new connection in and watch its deadlines."""
         if connection.counted:
             self.admission.enter(connection.host)
@@ -127,7 +127,7 @@ class ServerCore:
         """A connection is gone."""
         if connection not in self.connections:
             return
-        self.connections -= {connection}
+        self.connections.discard(connection)
         self._banned.discard(connection)
         self._parking.leave(connection)
         engine: Engine | None = getattr(connection, "engine", None)  # there is none before the first octets
@@ -227,7 +227,7 @@ class ServerCore:
         else:
             self._sweep_on(iter(tuple(self.connections)), now, timeout)
 
-    def _sweep_on(self, connections: Iterator[Swept], now: float, timeout: float) -> None:
+    def _sweep_on(self, connections: Iterator[Counted], now: float, timeout: float) -> None:
         until = monotonic() + _SLICE
         self._sweeps = False
         parking, crowd = self._parking, len(self.connections) > PARK_ABOVE

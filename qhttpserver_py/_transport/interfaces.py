@@ -18,6 +18,9 @@ class Counted(Protocol):
     host: str | None
     peer: Peer
     engine: Engine
+    socket: Any
+    active_at: float
+    """When the peer last sent or took bytes, as ``time.monotonic()``."""
 
     def refuse_now(self, refusal: Refusal) -> None:
         """Answer what the peer did wrong."""
@@ -46,14 +49,6 @@ class Counted(Protocol):
     def postpone_deadlines(self, seconds: float) -> None:
         """The event loop stood still for so long, which is not the peer's fault."""
         ...
-
-
-class Swept(Counted, Protocol):
-    """A connection as the sweep sees it."""
-
-    socket: Any
-    active_at: float
-    """When the peer last sent or took bytes, as ``time.monotonic()``."""
 
     def is_silent(self, now: float) -> bool:
         """Whether the peer has said nothing for a while, and would be heard if it did."""

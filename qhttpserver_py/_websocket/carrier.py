@@ -11,9 +11,7 @@ from PySide6.QtNetwork import QTcpSocket
 from shiboken6 import isValid
 
 from qhttpserver_py._transport import sockets
-
-READ_BUFFER = 262144
-"""Octets that Qt holds unread; TCP pushes back beyond."""
+from qhttpserver_py._transport.reader import READ_BUFFER
 
 WATCHED = 65536
 """With more octets than this waiting for the peer, each that leaves is heard of."""

@@ -85,7 +85,8 @@ class Mounted:
         if self._lifespan.status == READY:
             self._run(exchange, request)
         else:
-            self._wait_for_startup(exchange, partial(self._run, exchange, request))
+            refuse = partial(exchange.send, 503, (), b"")
+            self._wait_for_startup(exchange, partial(self._run, exchange, request), refuse)
 
     def serve_websocket(self, server: Any, exchange: Exchange, request: QHttpServerRequest) -> None:
         """Have the application decide on a WebSocket handshake; called by *server*."""
@@ -99,10 +100,7 @@ class Mounted:
             run = partial(self._run_websocket, server, exchange, request)
             self._wait_for_startup(exchange, run, partial(server._refuse_upgrade, exchange, 503, b""))
 
-    def _wait_for_startup(
-        self, exchange: Exchange, run: Callable[[], None], refuse: Callable[[], None] | None = None
-    ) -> None:
-        refuse = refuse or partial(exchange.send, 503, (), b"")
+    def _wait_for_startup(self, exchange: Exchange, run: Callable[[], None], refuse: Callable[[], None]) -> None:
         if self._lifespan.status == STARTING and len(self._waiting) < MAXIMUM_WAITING:
             exchange.wait()
             self._waiting.append((exchange, run, refuse))

@@ -230,12 +230,12 @@ class HttpCycle:
 
     def _drained(self) -> None:
         if self._rooms and self._exchange.backlog() <= HIGH_WATER // 2:
-            self._rooms = _resolved(self._rooms)
+            self._rooms = resolved(self._rooms)
 
     def _wake(self) -> None:
-        self._waiters = _resolved(self._waiters)
+        self._waiters = resolved(self._waiters)
         if self._rooms:
-            self._rooms = _resolved(self._rooms)
+            self._rooms = resolved(self._rooms)
 
     def _left(self) -> None:
         """The client has left before the response was complete."""
@@ -244,7 +244,7 @@ class HttpCycle:
         cancel_late(self.task)
 
 
-def _resolved(waiters: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]:
+def resolved(waiters: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]:
     """Let go on what awaits one of *waiters*; return a list for those to come."""
     for waiter in waiters:
         if not waiter.done():

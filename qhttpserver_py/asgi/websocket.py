@@ -13,7 +13,7 @@ from qhttpserver_py._qt import log
 from qhttpserver_py._serving.upgrade import log_refused, stay_http
 from qhttpserver_py._websocket.protocol import ABNORMAL, INTERNAL, NORMAL
 from qhttpserver_py._websocket.socket import ConnectionClosed, WebSocket
-from qhttpserver_py.asgi.cycle import Application, Event, HttpCycle, cancel_late
+from qhttpserver_py.asgi.cycle import Application, Event, HttpCycle, cancel_late, resolved
 
 Take = Callable[[str, Headers], tuple[WebSocket, bytes] | None]
 """Answers the handshake with a sub-protocol and fields; gives the socket and what came behind the handshake."""
@@ -202,10 +202,7 @@ class WebSocketCycle:
         cancel_late(self.task)
 
     def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._waiters = resolved(self._waiters)
 
 
 def _fields(given: Any) -> list[Header]:

@@ -15,14 +15,11 @@ from typing import NamedTuple, Protocol
 
 from PySide6.QtCore import QDir, QFileInfo
 
-from qhttpserver_py._content.files import OpenedFile, modified, open_descriptor, open_file
+from qhttpserver_py._content.files import OPEN_FLAGS, OpenedFile, modified, open_descriptor, open_file
 from qhttpserver_py.static.listing import MAX_ENTRIES, Entry
 from qhttpserver_py.static.paths import inside, is_plain_name
 
-# O_NONBLOCK: opening a pipe must not wait for its writer. O_NOFOLLOW: the path was resolved already.
-_OPEN_FLAGS = os.O_RDONLY
-for _flag in ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_BINARY", "O_NOINHERIT"):
-    _OPEN_FLAGS |= getattr(os, _flag, 0)
+_OPEN_FLAGS = OPEN_FLAGS | getattr(os, "O_NOFOLLOW", 0)  # the path was resolved already
 _DIRECTORY_FLAGS = os.O_RDONLY
 for _flag in ("O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC"):
     _DIRECTORY_FLAGS |= getattr(os, _flag, 0)

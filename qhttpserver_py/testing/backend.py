@@ -249,17 +249,17 @@ class FakeBackend(QHttpServer):
     @property
     def assertions(self) -> list[AssertionError]:
         """Unexpected requests and failed assertions of handlers, oldest first. Not in Qt."""
-        return self._inspection.assertions
+        return self._ledger.assertions
 
     @property
     def handler_errors(self) -> list[BaseException]:
         """What handlers raised and is no AssertionError, oldest first. Not in Qt."""
-        return self._inspection.handler_errors
+        return self._ledger.handler_errors
 
     @property
     def log(self) -> list[LogEntry]:
         """The requests that were dealt with, each with its response, or None where it got none. Not in Qt."""
-        return self._inspection.log
+        return self._ledger.log
 
     @property
     def requests(self) -> list[QHttpServerRequest]:

@@ -22,11 +22,6 @@ class Inspection:
     # ---- what came
 
     @property
-    def log(self) -> list[LogEntry]:
-        """The requests that were dealt with, each with its response, or None where it got none. Not in Qt."""
-        return self._ledger.log
-
-    @property
     def requests(self) -> list[QHttpServerRequest]:
         """The requests that came, oldest first, answered or not. Not in Qt."""
         return [arrival.request for arrival in self._ledger.arrivals]
@@ -36,16 +31,6 @@ class Inspection:
         """The request that came last, or None. Not in Qt."""
         arrivals = self._ledger.arrivals
         return arrivals[-1].request if arrivals else None
-
-    @property
-    def assertions(self) -> list[AssertionError]:
-        """Unexpected requests and failed assertions of handlers, oldest first. Not in Qt."""
-        return self._ledger.assertions
-
-    @property
-    def handler_errors(self) -> list[BaseException]:
-        """What handlers raised and is no AssertionError, oldest first. Not in Qt."""
-        return self._ledger.handler_errors
 
     def handlers_of(self, kind: HandlerType) -> list[Expectation]:
         """Return the expectations of one kind that may still answer, oldest first."""

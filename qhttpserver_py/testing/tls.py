@@ -116,27 +116,23 @@ class Trust:
     says that they are, for a test that intercepts some hosts of many.
     """
 
-    __slots__ = ("_beside", "_certificate")
+    __slots__ = ("_beside_system", "_certificate")
 
-    _beside_system: ClassVar[int] = 0
-    _trusted: ClassVar[list[QSslCertificate]] = []
+    _active: ClassVar[list[Trust]] = []
     _before: ClassVar[QSslConfiguration | None] = None
 
     def __init__(self, authority: TlsAuthority, *, beside_system: bool = False) -> None:
-        self._certificate: QSslCertificate | None = authority.ca_certificate
-        self._beside = beside_system
-        Trust._beside_system += beside_system
+        self._certificate = authority.ca_certificate
+        self._beside_system = beside_system
         if Trust._before is None:
             Trust._before = QSslConfiguration.defaultConfiguration()
-        Trust._trusted.append(self._certificate)
+        Trust._active.append(self)
         self._apply()
 
     def revoke(self) -> None:
         """Take the trust back; calling it twice is harmless."""
-        certificate, self._certificate = self._certificate, None
-        if certificate is not None:
-            Trust._trusted.remove(certificate)
-            Trust._beside_system -= self._beside
+        if self in Trust._active:
+            Trust._active.remove(self)
             self._apply()
 
     @staticmethod
@@ -144,10 +140,10 @@ class Trust:
         before = Trust._before
         if before is None:
             return
-        if Trust._trusted:
+        if Trust._active:
             configuration = QSslConfiguration(before)
-            system = before.caCertificates() if Trust._beside_system else []
-            configuration.setCaCertificates([*system, *Trust._trusted])
+            system = before.caCertificates() if any(one._beside_system for one in Trust._active) else []
+            configuration.setCaCertificates([*system, *(one._certificate for one in Trust._active)])
             QSslConfiguration.setDefaultConfiguration(configuration)
         else:
             QSslConfiguration.setDefaultConfiguration(before)
