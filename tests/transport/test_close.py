@@ -470,6 +470,8 @@ def test_a_loop_the_application_asked_for_stays(qapp):
 
 
 def _counts():
+    gc.collect()  # what other tests left is gone before it is counted, with what its end posted
+    settle()
     gc.collect()
     fds = len(list(Path("/proc/self/fd").iterdir())) if sys.platform == "linux" else 0
     kinds = [getattr(type(thing), "__name__", "") for thing in gc.get_objects()]
