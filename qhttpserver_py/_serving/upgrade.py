@@ -158,8 +158,9 @@ def make_native(
         return None, None, rest, None
     rest += bytes(socket.readAll().data())
     _forget_trackers(socket)
-    socket.write(answer)
-    websocket = WebSocket(TcpCarrier(socket), protocol, Handshake(request, subprotocol), parent)
+    carrier = TcpCarrier(socket)
+    websocket = WebSocket(carrier, protocol, Handshake(request, subprotocol), parent)
+    carrier.write((answer,))
     seat = connection.core.admission.seat(connection.host)
     _free_at_end(websocket, seat)
     return websocket, socket, rest, seat

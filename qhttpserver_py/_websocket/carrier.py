@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from PySide6.QtCore import QObject
 from PySide6.QtNetwork import QTcpSocket
@@ -88,8 +88,12 @@ class Carrier(Protocol):
 class TcpCarrier:
     """A QTcpSocket or QSslSocket, written to directly where the system takes it.
 
-    A write through Qt copies, and comes back by a signal for each; most messages fit the system's buffer.
+    A write through Qt copies, comes back by a signal for each, and leaves a buffer of 32 KiB with the socket; most
+    messages fit the system's buffer.
     """
+
+    _qt_wrote: ClassVar[bool] = False
+    """Qt's first write makes SIGPIPE harmless to the process."""
 
     __slots__ = (
         "__weakref__", "_behind", "_file", "_is_tls", "_owner", "_shuts", "_socket", "_through_qt", "_watches",
@@ -114,7 +118,6 @@ class TcpCarrier:
         socket.errorOccurred.connect(self._failed)
         descriptor = sockets.descriptor_of(socket)
         if descriptor is not None:
-            socket.flush()  # Qt's first write makes SIGPIPE harmless to the process
             self._file = descriptor()
 
     def start(self) -> None:
@@ -133,7 +136,7 @@ class TcpCarrier:
     def write(self, pieces: Pieces) -> None:
         """See ``Carrier``."""
         sent = 0
-        if self._file >= 0 and not (self._through_qt or (self._behind and self._is_behind())):
+        if self._file >= 0 and not (self._through_qt or (self._behind and self._is_behind())) and TcpCarrier._qt_wrote:
             if len(pieces) > _MAXIMUM_PIECES:
                 pieces = (b"".join(pieces),)
             try:
@@ -152,6 +155,9 @@ class TcpCarrier:
         if data and isValid(socket):
             self._behind = True
             socket.write(data)
+            if not TcpCarrier._qt_wrote:
+                TcpCarrier._qt_wrote = True
+                socket.flush()
             if not self._watches and sockets.bytes_to_write(socket) > WATCHED:
                 self._watch()
 

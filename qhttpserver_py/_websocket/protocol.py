@@ -1,7 +1,7 @@
 """The WebSocket protocol (RFC 6455) with compression (RFC 7692), by the package ``websockets``. Pure.
 
-Its ServerProtocol does the opening handshake, what extensions agree on, control frames and the closing handshake; its
-PerMessageDeflate compresses. Data frames are cut, joined and written here: see ``frames.py`` for why.
+Its ServerProtocol does the opening handshake, what extensions agree on, control frames and the closing handshake. Data
+frames are cut, joined and written here, and their messages compressed: see ``frames.py`` and ``deflate.py`` for why.
 """
 
 from __future__ import annotations
@@ -12,10 +12,18 @@ from io import BytesIO, StringIO
 from typing import Any
 
 from qhttpserver_py._protocol.engine import Headers
-from qhttpserver_py._websocket.frames import CLOSE, CONTINUATION, PONG, TEXT, FrameFault, FrameReader, head, unmasking
-
-WINDOW_BITS = 12
-"""Compression keeps 4 KiB of each direction, as ``websockets`` does: an eighth of the memory, nearly the same size."""
+from qhttpserver_py._websocket.deflate import Deflate, extension
+from qhttpserver_py._websocket.frames import (
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    FrameFault,
+    FrameReader,
+    head,
+    unmasking,
+)
 
 WORTH_DEFLATING = 32
 """Octets of the shortest message that is compressed."""
@@ -60,16 +68,17 @@ class WebSocketProtocol:
     """One connection from its handshake on: octets in, messages out, and the other way round."""
 
     __slots__ = (
+        "_closing",
         "_compressed",
         "_decoder",
         "_deflate",
         "_fragments",
         "_frames",
+        "_handshake",
         "_opcode",
         "_out",
         "_over",
         "_pieces",
-        "_protocol",
         "_size",
         "ending",
         "ends",
@@ -82,20 +91,15 @@ class WebSocketProtocol:
     def __init__(self, maximum_size: int, *, compression: bool) -> None:
         """Raises ImportError where the package ``websockets`` is not installed."""
         try:
-            from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
             from websockets.server import ServerProtocol
         except ImportError as error:
             raise ImportError(
                 "WebSockets need the package websockets, or QtWebSockets of PySide6-Addons: "
                 "pip install 'qhttpserver-py[websockets]'"
             ) from error
-        factory = ServerPerMessageDeflateFactory(
-            server_max_window_bits=WINDOW_BITS,
-            client_max_window_bits=WINDOW_BITS,
-            compress_settings={"memLevel": 5},
-        )
-        self._protocol: Any = ServerProtocol(extensions=[factory] if compression else None, logger=_QUIET)
-        self._deflate: Any = None  # the extension, where both sides have it
+        self._handshake: Any = ServerProtocol(extensions=[extension()] if compression else None, logger=_QUIET)
+        self._closing: Any = None  # made when somebody closes
+        self._deflate: Deflate | None = None  # where both sides agreed on it
         self._frames = FrameReader(unmasking())
         self._opcode = 0  # of the message whose fragments come
         self._compressed = False
@@ -131,7 +135,7 @@ class WebSocketProtocol:
         return [(name.encode(), value.encode()) for name, value in fields if name in wanted]
 
     def _accept(self, headers: Headers, subprotocol: str, fields: Headers = ()) -> tuple[Any, list[bytes]]:
-        protocol = self._protocol
+        protocol, self._handshake = self._handshake, None  # it would keep the request
         # It parses the request itself. That was parsed before, within our own limits: this is what it has to see of it.
         lines = [b"GET / HTTP/1.1", *(b"%b: %b" % field for field in headers if field[0] in _HANDSHAKE)]
         protocol.receive_data(b"\r\n".join([*lines, b"", b""]))
@@ -147,7 +151,7 @@ class WebSocketProtocol:
         for name, value in fields:
             response.headers[name.decode("latin-1")] = value.decode("latin-1")
         protocol.send_response(response)
-        self._deflate = protocol.extensions[0] if protocol.extensions else None
+        self._deflate = Deflate(protocol.extensions[0]) if protocol.extensions else None
         return response, protocol.data_to_send()
 
     # ---- receiving
@@ -201,7 +205,7 @@ class WebSocketProtocol:
         """Answer a ping, note a pong."""
         if opcode == PONG:
             self.pongs.append(payload)
-        elif not self._protocol.eof_sent:
+        elif self._closing is None or not self._closing.eof_sent:
             self._out.append(head(0x80 | PONG, len(payload)) + payload)
 
     def _end_later(self, ending: bytes | FrameFault, may_end: bool) -> None:
@@ -237,7 +241,8 @@ class WebSocketProtocol:
             self._pieces = None
         final = bool(first & 0x80)
         if self._compressed:
-            payload = self._inflated(first, payload)
+            assert self._deflate is not None
+            payload = self._deflate.inflate(payload, self.maximum_size - self._size, final=final)
         self._size += len(payload)
         self._fragments += 1
         if self._size > self.maximum_size:
@@ -262,19 +267,6 @@ class WebSocketProtocol:
         self._opcode, self._pieces, self._decoder = 0, None, None
         return message
 
-    def _inflated(self, first: int, payload: bytes) -> bytes:
-        from websockets.exceptions import PayloadTooBig, ProtocolError
-        from websockets.frames import Frame, Opcode
-
-        room = max(1, self.maximum_size - self._size)  # 0 would be no limit to zlib
-        try:
-            frame = Frame(Opcode(first & 15), payload, bool(first & 0x80), bool(first & _RSV1))
-            return bytes(self._deflate.decode(frame, max_size=room).data)
-        except PayloadTooBig:
-            raise FrameFault(TOO_BIG, "a message beyond the limit, inflated") from None
-        except ProtocolError:
-            raise FrameFault(PROTOCOL_ERROR, "what cannot be inflated") from None
-
     def receive_eof(self) -> None:
         """The peer has closed its side."""
         self._protocol.receive_eof()
@@ -297,7 +289,8 @@ class WebSocketProtocol:
             first, payload = 0x82, message
         size = len(payload)
         if self._deflate is not None and size >= WORTH_DEFLATING:
-            self._send_deflated(first, payload)
+            data = self._deflate.deflate(payload)
+            self._out += (head(first | _RSV1, len(data)), data)
         elif size < _WORTH_JOINING:
             self._out.append(head(first, size) + payload)
         else:
@@ -305,16 +298,9 @@ class WebSocketProtocol:
         self.queued += size + 4
         return size
 
-    def _send_deflated(self, first: int, payload: bytes) -> None:
-        from websockets.frames import Frame, Opcode
-
-        data = self._deflate.encode(Frame(Opcode(first & 15), payload)).data
-        self._out += (head(first | _RSV1, len(data)), data)
-
     def ping(self, payload: bytes) -> None:
         """Queue a ping."""
-        self._protocol.send_ping(payload)
-        self._collect()
+        self._out.append(head(0x80 | PING, len(payload)) + payload)
 
     def close(self, code: int, reason: str) -> None:
         """Queue a close frame, once; what cannot be said so is said as 1000 or 1011."""
@@ -336,6 +322,15 @@ class WebSocketProtocol:
             self._protocol.parser_exc = FrameFault(code, reason)
         self._collect()
         self._end_input()
+
+    @property
+    def _protocol(self) -> Any:
+        """What the package knows of a connection that is open, or closes."""
+        if self._closing is None:
+            from websockets.protocol import Protocol, Side, State
+
+            self._closing = Protocol(Side.SERVER, state=State.OPEN, logger=_QUIET)
+        return self._closing
 
     def _collect(self) -> None:
         self.is_closing = self._protocol.state.value > 1  # OPEN
@@ -361,28 +356,30 @@ class WebSocketProtocol:
     @property
     def is_agreed(self) -> bool:
         """Whether the peer has sent its close frame too: nothing more will come."""
-        return self._protocol.close_rcvd is not None
+        return self._closing is not None and self._closing.close_rcvd is not None
 
     @property
     def close_code(self) -> int:
         """The code that the peer closed with, else ours, else 1006."""
-        for close in (self._protocol.close_rcvd, self._protocol.close_sent):
-            if close is not None:
-                return int(close.code)
-        return ABNORMAL
+        close = self._close
+        return ABNORMAL if close is None else int(close.code)
 
     @property
     def close_reason(self) -> str:
         """The reason that came with it."""
-        for close in (self._protocol.close_rcvd, self._protocol.close_sent):
-            if close is not None:
-                return str(close.reason)
-        return ""
+        close = self._close
+        return "" if close is None else str(close.reason)
+
+    @property
+    def _close(self) -> Any:
+        """The peer's close frame, else ours."""
+        closing = self._closing
+        return None if closing is None else closing.close_rcvd or closing.close_sent
 
     @property
     def fault(self) -> str:
         """What the peer did wrong, "" if nothing."""
-        error = self._protocol.parser_exc
+        error = None if self._closing is None else self._closing.parser_exc
         return "" if error is None else str(error.args[-1] if isinstance(error, FrameFault) else error)
 
 

@@ -12,7 +12,7 @@ from collections import deque
 from time import monotonic
 from typing import Any, Protocol
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtNetwork import QAbstractSocket
 from shiboken6 import isValid
 
@@ -79,12 +79,12 @@ class Session:
         "__weakref__",
         "_has_ended",
         "_heard_at",
+        "_interval",
         "_is_behind",
         "_is_corked",
         "_is_flush_posted",
         "_is_turning",
         "_listener",
-        "_ping",
         "_pinged_at",
         "carrier",
         "error",
@@ -95,6 +95,7 @@ class Session:
         "queue",
         "room",
         "state",
+        "timer",
     )
 
     def __init__(self, carrier: Carrier, protocol: WebSocketProtocol, listener: QObject) -> None:
@@ -114,7 +115,7 @@ class Session:
         self._has_ended = False
         self._heard_at = monotonic()
         self._pinged_at = 0.0
-        self._ping: QTimer | None = None
+        self._interval, self.timer = 0.0, 0
         carrier.attach(self, listener)
 
     def start(self, rest: bytes, *, queued: bool) -> None:
@@ -159,6 +160,8 @@ class Session:
         more = protocol.has_more or protocol.ending is not None
         for _ in range(MESSAGES_PER_TURN):
             if not more:
+                if self.queue:  # once for all that came together
+                    self.messages.wake()
                 self.flush()  # pongs of ours too: their size tells whether the peer reads
                 if self._is_held() or not (data := self.carrier.read()):
                     return
@@ -174,11 +177,17 @@ class Session:
             else:
                 self._is_corked = more = False
                 if protocol.ending is not None:
+                    self.messages.wake()
                     self._later(ANSWER_SECONDS, self.end_answering)
                     return
                 continue
-            if self._is_held() or not self.is_alive:
+            if self._is_held():
+                self.messages.wake()  # whoever takes some now makes room
+                if self._is_held():
+                    return
+            if not self.is_alive:
                 return
+        self.messages.wake()
         self._later(0, self.on_readable)
 
     def _hand_out(self, message: Message) -> None:
@@ -188,7 +197,6 @@ class Session:
         else:
             queue.append(message)
             self.is_answering = True
-            self.messages.wake()
 
     def end_answering(self) -> None:
         """The coroutine has seen to all messages, or has had its time: what the peer sent behind them counts now."""
@@ -299,8 +307,7 @@ class Session:
         if self.state is CLOSED:
             return
         self.protocol.receive_eof()
-        if self._ping is not None and isValid(self._ping):
-            self._ping.stop()
+        self._stop_pings()
         self._set_state(CLOSED)
 
     def _set_state(self, state: State) -> None:
@@ -314,16 +321,20 @@ class Session:
 
     def set_ping_interval(self, seconds: float) -> None:
         """Ask a peer that is silent for *seconds*; 0: never."""
-        if self._ping is None:
-            self._ping = QTimer(self._listener())
-            self._ping.timeout.connect(self._keep_alive)
-        self._ping.stop()
-        if seconds > 0:
-            self._ping.start(round(seconds * 1000))
+        self._stop_pings()
+        self._interval = seconds
+        if seconds > 0 and self.state is not CLOSED:
+            # A timer of QObject's: a QTimer for each would be a tenth of what an idle WebSocket takes.
+            self.timer = self._listener().startTimer(round(seconds * 1000), Qt.TimerType.CoarseTimer)
 
-    def _keep_alive(self) -> None:
-        assert self._ping is not None
-        now, interval = monotonic(), self._ping.interval() / 1000
+    def _stop_pings(self) -> None:
+        timer, self.timer = self.timer, 0
+        if timer and self.is_alive:
+            self._listener().killTimer(timer)
+
+    def keep_alive(self) -> None:
+        """The interval is over: ask a peer that was silent, end one that did not answer."""
+        now, interval = monotonic(), self._interval
         if self._is_turning or (self._is_held() and not self._is_behind):
             self._heard_at = now  # it is we who do not listen
         elif now - self._heard_at >= 2 * interval:

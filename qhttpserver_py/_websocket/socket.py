@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from PySide6.QtCore import QByteArray, QMetaMethod, QMetaObject, QObject, QUrl, Signal, SignalInstance
+from PySide6.QtCore import QByteArray, QMetaMethod, QMetaObject, QObject, QTimerEvent, QUrl, Signal, SignalInstance
 from PySide6.QtNetwork import QAbstractSocket, QHostAddress, QNetworkRequest
 from shiboken6 import isValid
 
@@ -83,6 +83,13 @@ class WebSocket(QObject):
         self._listened.add(name)
         if name == b"bytesWritten":
             self._session.carrier.watch()
+
+    def timerEvent(self, event: QTimerEvent, /) -> None:
+        """Look whether the peer is there. Qt: QObject::timerEvent."""
+        if event.timerId() == self._session.timer:
+            self._session.keep_alive()
+        else:
+            super().timerEvent(event)
 
     # ---- what it is
 

@@ -114,10 +114,9 @@ def collect(samples: dict[tuple[str, str], list[Sample]]) -> Table:
 
 def probe_rounds(probes: Iterable[Probe], wanted: list[str], count: int, setup: Setup) -> Table:
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    names = [name for name in wanted if "http" in SERVERS[name].kinds]
     for turn in range(count):
         for probe in probes:
-            for name in (name for name in names if not probe.servers or name in probe.servers):
+            for name in (name for name in wanted if probe.asks(SERVERS[name])):
                 value = probe.measure(SERVERS[name], setup)
                 values[probe.name][name].append(value)
                 say(f"{turn + 1}: {probe.name:11} {name:10} {value:10.2f} {probe.unit}")

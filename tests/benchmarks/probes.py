@@ -12,6 +12,7 @@ from .fixed_rate import FixedRate
 from .peers import ask
 from .proc import resident_kib
 from .servers import START_LIMIT, Running, Server, Setup
+from .websockets import opened
 
 IDLE = 400  # connections held open
 RATE, RATE_SECONDS = 2000, 3.0
@@ -25,6 +26,17 @@ def idle_connection_kib(server: Server, setup: Setup) -> float:
         with ExitStack() as held:
             for _ in range(IDLE):
                 held.enter_context(ask(running.port))
+            return (resident_kib(running.process.pid) - before) / IDLE
+
+
+def idle_websocket_kib(server: Server, setup: Setup) -> float:
+    with Running(server, "ws", setup) as running, ExitStack() as warm:
+        for _ in range(20):
+            warm.enter_context(opened(running.port, "/ws"))
+        before = resident_kib(running.process.pid)
+        with ExitStack() as held:
+            for _ in range(IDLE):
+                held.enter_context(opened(running.port, "/ws"))
             return (resident_kib(running.process.pid) - before) / IDLE
 
 
@@ -69,12 +81,18 @@ class Probe:
     unit: str
     measure: Callable[[Server, Setup], float]
     servers: tuple[str, ...] = ()
-    """Those that can be asked; empty: all that speak plain HTTP."""
+    """Those that can be asked; empty: all that serve its kind."""
+    kind: str = "http"
+
+    def asks(self, server: Server) -> bool:
+        """Whether *server* can be asked."""
+        return self.kind in server.kinds and (not self.servers or server.name in self.servers)
 
 
 PROBES = (
     Probe("p99", "p99 at 2,000 fresh replies/s, 16 ms GUI timer", "ms", late_replies_ms, servers=("ours", "wheel")),
     Probe("idle", "an idle keep-alive connection", "KiB", idle_connection_kib),
+    Probe("ws-idle", "an idle WebSocket, not compressed", "KiB", idle_websocket_kib, kind="ws"),
     Probe("start", "process start to first reply", "ms", start_to_reply_ms),
     Probe("import", "import", "ms", import_ms),
     Probe("first", "first reply of a started server", "ms", first_reply_ms),

@@ -35,7 +35,7 @@ SERVERS = {
             "ours",
             "qhttpserver_py",
             "qt_app.py",
-            ("http", "https", "h2"),
+            ("http", "ws", "ws-deflate", "https", "h2"),
             "qhttpserver_py",
             ("--side", "ours"),
         ),
@@ -52,12 +52,20 @@ SERVERS = {
             "uvicorn",
             "uvicorn (bare ASGI)",
             "uvicorn_app.py",
-            ("http", "https"),
+            ("http", "ws", "ws-deflate", "https"),
             "uvicorn",
-            needs=("uvicorn", "uvloop"),
+            needs=("uvicorn", "uvloop", "websockets"),
         ),
         Server("aiohttp", "aiohttp", "aiohttp_app.py", ("http", "https"), "aiohttp.web", needs=("aiohttp",)),
         Server("hypercorn", "hypercorn", "hypercorn_app.py", ("h2",), "hypercorn", needs=("hypercorn", "uvloop")),
+        Server(
+            "qwebsocket",
+            "bare QWebSocketServer",
+            "qwebsocket_app.py",
+            ("ws",),
+            "PySide6.QtWebSockets",
+            needs=("PySide6.QtWebSockets",),
+        ),
         Server("floor", "bare QTcpServer", "floor_app.py", ("http",), "PySide6.QtNetwork"),
     )
 }
@@ -133,7 +141,7 @@ class Running:
         return int(line)
 
     def url(self, path: str) -> str:
-        scheme = "http" if self.kind == "http" else "https"
+        scheme = "https" if self.kind in ("https", "h2") else "http"
         return f"{scheme}://127.0.0.1:{self.port}{path}"
 
     def stop(self) -> None:

@@ -14,6 +14,7 @@ COLORS = {
     "uvicorn": "#4a73b5",
     "aiohttp": "#8a6fb0",
     "hypercorn": "#b58f3c",
+    "qwebsocket": "#c77f6f",
     "floor": "#9a9a9a",
 }
 BAR, GAP, LEFT, WIDTH, RIGHT, TOP = 13, 10, 250, 470, 120, 58

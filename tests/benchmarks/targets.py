@@ -50,6 +50,10 @@ def both(row: str, wheel: float, uvicorn: float) -> list[Target]:
     return [Target(row, "wheel", wheel), Target(row, "uvicorn", uvicorn)]
 
 
+def websocket(row: str, qwebsocket: float, uvicorn: float) -> list[Target]:
+    return [Target(row, "qwebsocket", qwebsocket), Target(row, "uvicorn", uvicorn)]
+
+
 def cost(row: str, other: str, ratio: float, base: str = "") -> Target:
     return Target(row, other, ratio, at_most=True, cpu=True, base=base)
 
@@ -81,6 +85,12 @@ TARGETS: list[Target] = [
     Target("h2", "hypercorn", 4.0),
     Target("h2-100k", "wheel", 1.0),
     Target("h2-100k", "hypercorn", 1.5),
+    *websocket("ws-64", 3.0, 1.0),
+    *websocket("ws-64k", 3.0, 1.0),
+    *websocket("ws-1m", 3.0, 1.0),
+    Target("ws-64-deflate", "uvicorn", 1.0),
+    Target("ws-64k-deflate", "uvicorn", 1.0),
+    Target("ws-fan-out", "uvicorn", 1.0),
     Target("idle", "wheel", 1.0, at_most=True),
     Target("start", "wheel", 1.0, at_most=True),
 ]

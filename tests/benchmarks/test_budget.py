@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 from PySide6.QtCore import QCoreApplication
 
 from qhttpserver_py._content import mime
 
+from .probes import idle_websocket_kib
 from .profile import REQUESTS, Counts, count
+from .servers import SERVERS, Setup
 
 TIMES = 100
 
@@ -69,3 +74,9 @@ def test_a_thousand_fresh_replies_ask_no_mime_database(name: str, qapp: QCoreApp
         pytest.skip("Qt has no mime.cache here, so QMimeDatabase decides")
     counts = count(REQUESTS[name], 1000)
     assert [what for what in counts.native if "MimeDatabase" in what] == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_an_idle_websocket_takes_at_most_24_kib() -> None:
+    """Most is PySide's for the signals; what its handshake needed, and a buffer of Qt's, would double it."""
+    assert idle_websocket_kib(SERVERS["ours"], Setup(sys.executable, Path(), Path())) <= 24

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .load import Ab, H2load, Upload, Wrk
+from .websockets import Echo, FanOut
 
 BROWSER = (
     "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
@@ -32,7 +33,7 @@ class Work:
     name: str
     title: str
     path: str
-    load: Wrk | Ab | H2load | Upload
+    load: Wrk | Ab | H2load | Upload | Echo | FanOut
     kind: str = "http"
     floor: bool = False
     """Whether the constant answer of the floor is a fair answer to it."""
@@ -64,4 +65,12 @@ WORK = (
     Work("tls", "hello over TLS, keep-alive", "/hello", Wrk(), kind="https"),
     Work("h2", "HTTP/2, 8 clients x 10 streams", "/hello", H2load(), kind="h2"),
     Work("h2-100k", "HTTP/2, 100 kB reply", "/100k", H2load(), kind="h2"),
+    Work("ws-64", "WebSocket, 64 B echoed", "/ws", Echo(64), kind="ws"),
+    Work("ws-64-signals", "the same by signals", "/ws-signals", Echo(64), kind="ws"),
+    Work("ws-64-burst", "the same, 32 under way each", "/ws", Echo(64, in_flight=32), kind="ws"),
+    Work("ws-64k", "WebSocket, 64 KiB echoed", "/ws", Echo(65536), kind="ws"),
+    Work("ws-1m", "WebSocket, 1 MiB echoed", "/ws", Echo(MEBIBYTE), kind="ws"),
+    Work("ws-64-deflate", "WebSocket, 64 B, compressed", "/ws", Echo(64, compressed=True), kind="ws-deflate"),
+    Work("ws-64k-deflate", "WebSocket, 64 KiB, compressed", "/ws", Echo(65536, compressed=True), kind="ws-deflate"),
+    Work("ws-fan-out", "WebSocket, one message to 500", "/fan", FanOut(), kind="ws"),
 )

@@ -49,7 +49,26 @@ async def answer(path: str, receive: Receive) -> bytes:
     return b"item %d" % int(path.rpartition("/")[2])
 
 
+crowd: set[Send] = set()
+
+
+async def websocket(path: str, receive: Receive, send: Send) -> None:
+    """The WebSocket work: an echo, or what one says to all."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    crowd.add(send)
+    try:
+        while (message := await receive())["type"] == "websocket.receive":
+            said = {"type": "websocket.send", "text": message["text"]}
+            for other in list(crowd) if path == "/fan" else (send,):
+                await other(said)
+    finally:
+        crowd.discard(send)
+
+
 async def application(scope: Message, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await websocket(scope["path"], receive, send)
     if scope["type"] != "http":
         return
     path = scope["path"]

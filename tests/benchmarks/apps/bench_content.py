@@ -13,6 +13,8 @@ KILOBYTES_100 = "abcdefghij" * 10_000
 MEGABYTE = "abcdefghij" * 104_858
 ROUTES = 55
 MEASURED_ROUTE = 50
+PLAIN = ("http", "ws", "ws-deflate")
+"""Kinds without TLS."""
 
 
 _numbers = itertools.count(1)
@@ -44,7 +46,7 @@ def reply_to_json(body: bytes) -> str:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--side", default="ours", help="qt_app.py: ours or wheel")
-    parser.add_argument("--kind", choices=("http", "https", "h2"), default="http")
+    parser.add_argument("--kind", choices=(*PLAIN, "https", "h2"), default="http")
     parser.add_argument("--certificate", default="")
     parser.add_argument("--key", default="")
     parser.add_argument("--busy", type=float, default=0.0, help="gui_app.py: milliseconds of work per tick")
@@ -63,7 +65,7 @@ def listening_socket() -> socket.socket:
 
 
 def tls_context(options: argparse.Namespace) -> ssl.SSLContext | None:
-    if options.kind == "http":
+    if options.kind in PLAIN:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(options.certificate, options.key)

@@ -93,13 +93,41 @@ def tls_server() -> QSslServer:
     return server
 
 
+def add_websockets(server: QHttpServer) -> None:
+    """The WebSocket work, by coroutines and by signals; the wheel has neither."""
+    from qhttpserver_py.websocket import WebSocket
+
+    crowd: set[WebSocket] = set()
+
+    @server.websocket("/ws")
+    async def echo_messages(socket: WebSocket) -> None:
+        async for message in socket:
+            await socket.send(message)
+
+    @server.websocket("/ws-signals")
+    def echo_by_signals(socket: WebSocket) -> None:
+        socket.textMessageReceived.connect(socket.sendTextMessage)
+
+    def say(text: str) -> None:
+        for socket in crowd:
+            socket.sendTextMessage(text)
+
+    @server.websocket("/fan")
+    def fan_out(socket: WebSocket) -> None:
+        crowd.add(socket)
+        socket.textMessageReceived.connect(say)
+        socket.disconnected.connect(lambda: crowd.discard(socket))
+
+
 def main() -> None:
     application = QCoreApplication([])
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     server = QHttpServer()
     for pattern, handler in HANDLERS.items():
         assert server.route(pattern, handler)
-    listener = QTcpServer() if options.kind == "http" else tls_server()
+    if options.kind.startswith("ws"):
+        add_websockets(server)
+    listener = QTcpServer() if options.kind in content.PLAIN else tls_server()
     assert listener.listen(QHostAddress("127.0.0.1"), 0)
     assert server.bind(listener)
     content.announce(listener.serverPort())

@@ -8,12 +8,12 @@ from asgi_work import application
 
 options = content.arguments()
 listener = content.listening_socket()
-tls = {"ssl_certfile": options.certificate, "ssl_keyfile": options.key} if options.kind != "http" else {}
+tls = {"ssl_certfile": options.certificate, "ssl_keyfile": options.key} if options.kind not in content.PLAIN else {}
 config = uvicorn.Config(
     application,
     loop="uvloop",
     http="httptools",
-    ws="none",
+    ws="websockets" if options.kind.startswith("ws") else "none",
     lifespan="off",
     timeout_keep_alive=75,  # a crowd of silent connections has to stay for the time of a measurement
     access_log=False,
