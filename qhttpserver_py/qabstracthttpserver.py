@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
@@ -14,8 +12,7 @@ from shiboken6 import isValid
 from qhttpserver_py._protocol.engine import Engine, Headers, Message
 from qhttpserver_py._qt import log
 from qhttpserver_py._qt.snake_case import adopt_overrides, with_snake_case
-from qhttpserver_py._serving.answers import follow
-from qhttpserver_py._serving.failures import failure_reply
+from qhttpserver_py._serving.answers import Answers, follow
 from qhttpserver_py._serving.lifetime import Lifetime
 from qhttpserver_py._serving.tunnels import as_upgrade
 from qhttpserver_py._serving.upgrade import PENDING_SECONDS, going_away
@@ -30,9 +27,6 @@ from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 if TYPE_CHECKING:
     from qhttpserver_py._exchange.exchange import Exchange
     from qhttpserver_py._transport.connection import Connection
-
-Observer = Callable[[QHttpServerRequest, int, int, float], None]
-"""Called after each reply with the request, the status, the bytes of body and the seconds it took."""
 
 
 @with_snake_case
@@ -68,9 +62,12 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         self._configuration = QHttpServerConfiguration()
         self._http2_configuration = QHttp2Configuration()
         self._listeners: dict[int, Listener] = {}
-        self._observers: list[Observer] = []
         self._close_hooks: list[Callable[[], None]] = []
         self._core = ServerCore(self)
+        self._answers = self._make_answers()
+
+    def _make_answers(self) -> Answers:
+        return Answers(self._core)
 
     # ---- binding
 
@@ -278,7 +275,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
     def _dispatch(self, connection: Connection, message: Message) -> None:
         """Serve one request: the general way, through the two virtual methods."""
         request = QHttpServerRequest._make(message, connection.peer)
-        exchange = self._open(connection, message, request, self._label(message))
+        exchange = self._answers.open(connection, message, request, self._label(message))
         responder = QHttpServerResponder._make(exchange)
         self._prepare(exchange, request, message)
         if self._admit(exchange, request, responder):
@@ -299,7 +296,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
                 if outcome is not None:
                     follow(self._core, exchange, outcome, _ignore)
         except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
-            self._fail(exchange, request, error)
+            self._answers.fail(exchange, request, error)
 
     def _decides_later(
         self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder, handled: object
@@ -319,7 +316,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
             if outcome is not None:
                 follow(self._core, exchange, outcome, _ignore)
         except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
-            self._fail(exchange, request, error)
+            self._answers.fail(exchange, request, error)
 
     def _prepare(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
         """Before user code sees the request."""
@@ -332,32 +329,6 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
     ) -> bool:
         """Return whether the request may go on; where not, it is seen to."""
         return True
-
-    def _open(self, connection: Connection, message: Message, request: QHttpServerRequest, label: str) -> Exchange:
-        exchange = connection.open_exchange(message, label)
-        exchange.on_error = partial(self._fail, exchange, request)
-        if self._observers:
-            began = connection.active_at
-            exchange.on_reply = lambda status, size: self._observe(request, status, size, began)
-        return exchange
-
-    def _fail(self, exchange: Exchange, request: QHttpServerRequest, error: Exception) -> None:  # noqa: ARG002
-        """Answer for user code that raised, and cut a reply that was begun."""
-        response = failure_reply(self._core, error, exchange.label)
-        if exchange.state:
-            exchange.fail()
-        else:
-            exchange.send(response._status, response._headers, response._data)
-
-    def _observe(self, request: QHttpServerRequest, status: int, size: int, began: float) -> None:
-        elapsed = monotonic() - began
-        if request._message.method == "HEAD":  # the reply had no body, whatever its handler gave
-            size = 0
-        for observer in tuple(self._observers):
-            try:
-                observer(request, status, size, elapsed)
-            except Exception as error:  # noqa: BLE001 - an observer must not cost the peer its reply
-                self._core.report(error)
 
     def _head(self, connection: Connection, message: Message) -> HeadVerdict:  # noqa: ARG002 - for overrides
         """Decide on a message of which only the head is here."""

@@ -7,25 +7,23 @@ from typing import TYPE_CHECKING, Any, NoReturn, Unpack, overload
 
 from PySide6.QtCore import QObject
 
-from qhttpserver_py._protocol.engine import Message
-from qhttpserver_py._qt import log
+from qhttpserver_py._protocol.engine import Headers, Message
 from qhttpserver_py._qt.former_names import missing_attribute
 from qhttpserver_py._qt.snake_case import with_snake_case
-from qhttpserver_py._routing.context import ContextBound
 from qhttpserver_py._routing.registration import (
     check_callable,
     check_context,
     check_served,
     check_takes,
-    missing_call,
     route_arguments,
 )
-from qhttpserver_py._serving.answers import Answers
-from qhttpserver_py._serving.before_handlers import Guards
+from qhttpserver_py._serving.before_handlers import BeforeHandlers, Policy
 from qhttpserver_py._serving.failures import failure_reply
+from qhttpserver_py._serving.missing import MissingHandler
 from qhttpserver_py._serving.mounting import mount_at
-from qhttpserver_py._serving.results import empty_response, text_reply
+from qhttpserver_py._serving.results import text_reply
 from qhttpserver_py._serving.signatures import Decorator, Handler, RouteOptions
+from qhttpserver_py._serving.streamed import give_stream
 from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
 from qhttpserver_py.qhttpserverrequest import Method, QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
@@ -38,11 +36,12 @@ if TYPE_CHECKING:
     from qhttpserver_py._transport.connection import Connection
     from qhttpserver_py._transport.interfaces import HeadVerdict
 
+BeforeHandler = Callable[[QHttpServerRequest], Any]
 AfterHandler = Callable[[QHttpServerRequest, QHttpServerResponse], Any]
 
 
 @with_snake_case
-class QHttpServer(Guards, Answers, QAbstractHttpServer):
+class QHttpServer(QAbstractHttpServer):
     """Calls a handler for each request, chosen by path and method.
 
     Qt: QHttpServer.
@@ -56,15 +55,15 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         super().__init__(parent, **properties)
         self._router = QHttpServerRouter(self)
         self._lookup = self._router._lookup
-        self._missing: ContextBound | None = None
-        self._answers_405 = False
+        self._before = BeforeHandlers(self._core, self._answers)
+        self._missing = MissingHandler(self._router, self._answers)
         self._body_rules = False  # whether any rule treats bodies in its own way
         cls = type(self)
         # A subclass may override the documented virtual methods; then they are called for each request.
         self._virtual = (
             cls.handleRequest is not QHttpServer.handleRequest or cls.missingHandler is not QHttpServer.missingHandler
         )
-        self._general = self._virtual
+        self._general = self._virtual  # whether every request takes the general way, through an exchange
 
     def __getattr__(self, name: str) -> NoReturn:
         missing_attribute(self, name)
@@ -164,6 +163,40 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         return self._router
 
     @overload
+    def addBeforeRequestHandler(self, context: QObject, callback: BeforeHandler, /) -> None: ...
+    @overload
+    def addBeforeRequestHandler(self, context: QObject, /) -> Callable[[Handler], Handler]: ...
+
+    def addBeforeRequestHandler(self, context: QObject, callback: Any = ..., /) -> Any:
+        """Call ``callback(request)`` before anything else sees a request, until *context* dies.
+
+        None lets the request go on; any other result a handler may return answers it instead, and
+        so does an exception, with 500. A future or coroutine of either is waited for. Handlers run in
+        the order they were added, for every request: where no rule matches, for WebSocket handshakes
+        and, once the head is there, for bodies that are streamed. Without *callback* a decorator.
+
+        Raises:
+            TypeError: *context* is no QObject, or *callback* cannot be called.
+            RuntimeError: called from another thread than the server's.
+
+        Not in Qt.
+        """
+        self._check_thread("addBeforeRequestHandler")
+        check_context(context, "addBeforeRequestHandler")
+
+        def add(function: Any) -> Any:
+            check_callable(function, "addBeforeRequestHandler")
+            self._before.add(context, function)
+            self._general = True  # for good: a server that had such a handler gains little from the short way later
+            return function
+
+        return add if callback is ... else add(callback) and None
+
+    def _set_policy(self, policy: Policy) -> None:
+        self._before.policy = policy
+        self._general = True
+
+    @overload
     def addAfterRequestHandler(self, context: QObject, callback: AfterHandler, /) -> None: ...
     @overload
     def addAfterRequestHandler(self, context: QObject, /) -> Callable[[Handler], Handler]: ...
@@ -186,13 +219,10 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         def add(function: Any) -> Any:
             check_callable(function, "addAfterRequestHandler")
             check_takes(function, 2, "addAfterRequestHandler")
-            self._after = [*self._after, ContextBound(context, function, self._drop_after)]
+            self._answers.add_after(context, function)
             return function
 
         return add if callback is ... else add(callback) and None
-
-    def _drop_after(self, bound: ContextBound) -> None:
-        self._after = [kept for kept in self._after if kept is not bound]
 
     @overload
     def setMissingHandler(self, context: QObject | None, slot: Callable[..., Any], /) -> None: ...
@@ -212,20 +242,16 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         """
         self._check_thread("setMissingHandler")
         if context is None:
-            self._missing = None
+            self._missing.bound = None
             return None
         check_context(context, "setMissingHandler")
 
         def put(function: Any) -> Any:
             check_callable(function, "setMissingHandler")
-            self._missing = ContextBound(context, missing_call(function, context), self._drop_missing)
+            self._missing.set(context, function)
             return function
 
         return put if slot is ... else put(slot) and None
-
-    def _drop_missing(self, bound: ContextBound) -> None:
-        if self._missing is bound:
-            self._missing = None
 
     def setMethodNotAllowed(self, enabled: bool, /) -> None:
         """Answer 405 with ``allow`` where a rule has the path and not the method (RFC 9110 15.5.6).
@@ -238,11 +264,11 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         Not in Qt.
         """
         self._check_thread("setMethodNotAllowed")
-        self._answers_405 = bool(enabled)
+        self._missing.answers_405 = bool(enabled)
 
     def methodNotAllowed(self) -> bool:
         """Return whether a wrong method is answered by 405 instead of by the missing handler. Not in Qt."""
-        return self._answers_405
+        return self._missing.answers_405
 
     def clearMissingHandler(self) -> None:
         """Go back to the default answer to requests that no rule matched: 404.
@@ -250,7 +276,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         Qt: QHttpServer::clearMissingHandler.
         """
         self._check_thread("clearMissingHandler")
-        self._missing = None
+        self._missing.bound = None
 
     # ---- the documented virtual methods
 
@@ -269,26 +295,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         Qt: QHttpServer::missingHandler.
         """
         check_served(request, responder, "missingHandler")
-        missing = self._missing.callback if self._missing is not None else None
-        exchange = responder._exchange
-        if self._answers_405 and (allowed := self._router._methods_for(exchange.message)):
-            fields = {"allow": ", ".join(sorted(allowed))}
-            self._finish(exchange, request, (405, 405, fields))
-            return
-        if missing is None:
-            self._finish(exchange, request, self._default_missing(exchange.message))
-            return
-        self._await_handler(exchange, request, missing(request, responder))
-
-    def _default_missing(self, message: Message) -> QHttpServerResponse:
-        if log.SERVER.isDebugEnabled():
-            log.debug(log.SERVER, f'missing handler: "{message.path}"')
-        if message.target == b"*":  # only OPTIONS comes so far; it asks about the server (RFC 9110 9.3.7)
-            response = empty_response(200)
-            response._headers = ((b"allow", self._router._allow()),)
-            return response
-        known = message.method in _KNOWN
-        return empty_response(404 if known else 501)
+        self._missing.answer(request, responder)
 
     # ---- the short way from connection to handler
 
@@ -298,14 +305,10 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
             super()._dispatch(connection, message)
             return
         found = self._lookup(message)
-        if found is None:
+        if found is None or (binding := found[0]._binding) is None:
             super()._dispatch(connection, message)
             return
         rule, captures = found
-        binding = rule._binding
-        if binding is None:
-            super()._dispatch(connection, message)
-            return
         request = QHttpServerRequest._make(message, connection.peer)
         if binding.wants_responder or rule.streaming:
             self._dispatch_open(connection, message, request, found)
@@ -314,10 +317,11 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
             result = binding.call(captures, request, None)
         except Exception as error:  # noqa: BLE001 - user code: the peer is answered, the server goes on
             result = failure_reply(self._core, error, rule.label)
-        if type(result) is str and not self._after and not self._observers and (reply := text_reply(result)):
+        answers = self._answers
+        if type(result) is str and not answers.after and not answers.observers and (reply := text_reply(result)):
             connection.reply(message, 200, *reply)
         else:
-            self._answer_now(connection, message, request, result, rule.label)
+            answers.answer_now(connection, message, request, result, rule.label)
 
     def _dispatch_open(
         self,
@@ -330,39 +334,39 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
         rule, captures = found
         binding = rule._binding
         assert binding is not None
-        exchange = self._open(connection, message, request, rule.label)
+        exchange = self._answers.open(connection, message, request, rule.label)
         if rule.serve is not None:
             if message.streaming:
-                self._give_stream(exchange, request, message)
+                give_stream(self._core, exchange, request, message)
             rule.serve(exchange, request)
             return
         responder = QHttpServerResponder._make(exchange) if binding.wants_responder else None
         try:
             if rule.streaming:
-                self._give_stream(exchange, request, message)
+                give_stream(self._core, exchange, request, message)
             result = binding.call(captures, request, responder)
         except Exception as error:  # noqa: BLE001 - user code: the peer is answered, the server goes on
-            self._fail(exchange, request, error)
+            self._answers.fail(exchange, request, error)
             return
         if responder is None:
-            self._finish(exchange, request, result)
+            self._answers.finish(exchange, request, result)
         elif result is not None:
-            self._await_handler(exchange, request, result)
+            self._answers.await_handler(exchange, request, result)
+
+    def _admit(self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder) -> bool:
+        before = self._before
+        if not before.handlers and before.policy is None:
+            return True
+        return before.admit(exchange, request, responder, self._serve)
+
+    def _refusal_fields(self, connection: Connection, message: Message | None) -> Headers:
+        return self._before.refusal_fields(connection, message)
 
     def _prepare(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
         """Give the request its body stream where its rule asked for one."""
         found = self._lookup(message) if self._body_rules and not self._virtual else None
         if found is not None and found[0].streaming:
-            self._give_stream(exchange, request, message)
-
-    def _give_stream(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
-        from qhttpserver_py._content.body import BodyStream  # loaded by the first streamed body
-
-        body = exchange.body = request._stream = BodyStream(exchange, message, self._core)
-        if message.streaming:
-            body.feed()
-        else:
-            body.add([message.body], ended=True)
+            give_stream(self._core, exchange, request, message)
 
     def _label(self, message: Message) -> str:
         found = self._lookup(message)
@@ -370,7 +374,7 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
 
     def _head(self, connection: Connection, message: Message) -> HeadVerdict:
         verdict = super()._head(connection, message)
-        if self._policy is not None and self._refuses_head(connection, message):
+        if self._before.policy is not None and self._before.refuses_head(connection, message, self._label(message)):
             return "dispatch"
         if verdict == "dispatch":
             return verdict
@@ -391,6 +395,3 @@ class QHttpServer(Guards, Answers, QAbstractHttpServer):
             if found is not None and found[0].body_size is not None:
                 return int(found[0].body_size)
         return self._core.limits.body_size
-
-
-_KNOWN = frozenset(("GET", "PUT", "DELETE", "POST", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE"))

@@ -282,9 +282,9 @@ class QHttpServerRouter:
         if server is None:
             return
         if binding.wants_responder:
-            server._await_handler(exchange, request, result)
+            server._answers.await_handler(exchange, request, result)
             return
-        server._finish(exchange, request, result)
+        server._answers.finish(exchange, request, result)
         if exchange.state is WAITING:
             # The answer comes later: until then this handle must not count as dropped.
             exchange.when_canceled(lambda: _keep(responder))

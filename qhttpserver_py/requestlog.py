@@ -90,7 +90,7 @@ class RequestLogModel(QAbstractTableModel):
         self._limit = limit
         self._server = weakref.ref(server)
         self._observer = _observer(weakref.WeakMethod(self._add), weakref.ref(self), server)
-        server._observers.append(self._observer)
+        server._answers.observers.append(self._observer)
 
     def entry(self, row: int, /) -> RequestEntry:
         """Return what row *row* shows; raises IndexError where there is no such row. Not in Qt."""
@@ -107,8 +107,8 @@ class RequestLogModel(QAbstractTableModel):
     def detach(self) -> None:
         """Stop watching; the rows stay. Calling it again is harmless. Not in Qt."""
         server = self._server()
-        if server is not None and self._observer in server._observers:
-            server._observers.remove(self._observer)
+        if server is not None and self._observer in server._answers.observers:
+            server._answers.observers.remove(self._observer)
 
     # ---- the model
 
@@ -167,7 +167,7 @@ class RequestLogModel(QAbstractTableModel):
 
 def _observer(add: weakref.WeakMethod[Any], model: weakref.ref[RequestLogModel], server: QAbstractHttpServer) -> Any:
     """Return an observer that goes when the model is gone, in Python or in C++."""
-    observers = server._observers
+    observers = server._answers.observers
 
     def observe(request: QHttpServerRequest, status: int, size: int, seconds: float) -> None:
         alive, call = model(), add()

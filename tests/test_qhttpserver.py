@@ -470,7 +470,7 @@ def test_after_request_handler_dies_with_its_context() -> None:
     assert ask(port, "/").body == b"y"
     shiboken6.delete(context)
     assert ask(port, "/").body == b"x"
-    assert not server._after
+    assert not server._answers.after
 
 
 def test_after_request_handler_sees_streams() -> None:
@@ -647,7 +647,7 @@ def test_expect_continue_is_answered_before_the_body_and_not_for_nobody() -> Non
 def test_observers_see_each_reply() -> None:
     server = QHttpServer()
     seen: list[Any] = []
-    server._observers.append(
+    server._answers.observers.append(
         lambda request, status, size, took: seen.append((request.url().path(), status, size, took))
     )
     server.route("/a", lambda: "abc")

@@ -294,7 +294,7 @@ def test_a_handler_with_a_responder_answers_by_itself(router):
 
 def test_a_late_answer_keeps_the_responder(router):
     add(router, "/x", lambda: "later")
-    router._server.object().late = True
+    router._server.object()._answers.late = True
     responder = FakeResponder()
     exchange, gone = responder._exchange, weakref.ref(responder)
     router.handleRequest(make_request("/x"), responder)

@@ -132,7 +132,7 @@ def test_bound_clear_and_sorting(model: RequestLogModel) -> None:
 def test_detach(server: QHttpServer, model: RequestLogModel) -> None:
     model.detach()
     model.detach()
-    assert server._observers == []
+    assert server._answers.observers == []
 
 
 def test_a_limit_that_is_none(server: QHttpServer) -> None:
@@ -148,15 +148,15 @@ def test_the_server_does_not_keep_it(server: QHttpServer) -> None:
     shiboken6.delete(holder)
     gc.collect()
     assert gone() is None
-    server._observe(request("/x"), 200, 0, 0.0)
-    assert server._observers == []
+    server._answers.observe(request("/x"), 200, 0, 0.0)
+    assert server._answers.observers == []
 
 
 def test_deleted_by_qt(server: QHttpServer) -> None:
     model = RequestLogModel(server)
     shiboken6.delete(model)
-    server._observe(request("/x"), 200, 0, 0.0)
-    assert server._observers == []
+    server._answers.observe(request("/x"), 200, 0, 0.0)
+    assert server._answers.observers == []
 
 
 def test_outlives_its_server(server: QHttpServer) -> None:

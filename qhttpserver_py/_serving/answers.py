@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from qhttpserver_py._exchange.pump import with_source_fields
 from qhttpserver_py._exchange.streams import DeviceNotReadable, Source, make_source
 from qhttpserver_py._loop.peers import is_peers_fault
 from qhttpserver_py._qt import log
+from qhttpserver_py._routing.context import ContextBound
 from qhttpserver_py._serving.failures import failure_reply
 from qhttpserver_py._serving.file_results import FILES, asked_part, file_result
 from qhttpserver_py._serving.results import Shape, empty_response, immediate
@@ -18,29 +21,58 @@ from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from PySide6.QtCore import QObject
+
     from qhttpserver_py._exchange.exchange import Exchange
     from qhttpserver_py._protocol.engine import Message
-    from qhttpserver_py._routing.context import ContextBound
     from qhttpserver_py._transport.connection import Connection
     from qhttpserver_py._transport.core import ServerCore
     from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
 
+Observer = Callable[["QHttpServerRequest", int, int, float], None]
+"""Called after each reply with the request, the status, the bytes of body and the seconds it took."""
+
+
 class Answers:
-    """The part of QHttpServer that answers with a handler's result."""
+    """The part of a server that opens exchanges, answers with what handlers return, and tells observers of replies.
 
-    _after: Sequence[ContextBound] = ()
-    _core: ServerCore
-    _observers: list[Any]
+    It does not know its server, which ends with its last reference.
+    """
 
-    if TYPE_CHECKING:  # of QAbstractHttpServer
+    def __init__(self, core: ServerCore) -> None:
+        self.observers: list[Observer] = []
+        self.after: Sequence[ContextBound] = ()
+        self._core = core
 
-        def _open(
-            self, connection: Connection, message: Message, request: QHttpServerRequest, label: str
-        ) -> Exchange: ...
-        def _observe(self, request: QHttpServerRequest, status: int, size: int, began: float) -> None: ...
+    def add_after(self, context: QObject, function: Callable[..., Any]) -> None:
+        """Call *function* for each response, after those added before, until *context* is destroyed."""
+        self.after = [*self.after, ContextBound(context, function, self._drop_after)]
 
-    def _answer_now(
+    def _drop_after(self, bound: ContextBound) -> None:
+        self.after = [kept for kept in self.after if kept is not bound]
+
+    def open(self, connection: Connection, message: Message, request: QHttpServerRequest, label: str) -> Exchange:
+        """Return a new exchange for *message*; *label* is what the log calls its handler."""
+        exchange = connection.open_exchange(message, label)
+        exchange.on_error = partial(self.fail, exchange, request)
+        if self.observers:
+            began = connection.active_at
+            exchange.on_reply = lambda status, size: self.observe(request, status, size, began)
+        return exchange
+
+    def observe(self, request: QHttpServerRequest, status: int, size: int, began: float) -> None:
+        """Tell the observers of a reply; *began* is when its request came, as ``time.monotonic()``."""
+        elapsed = monotonic() - began
+        if request._message.method == "HEAD":  # the reply had no body, whatever its handler gave
+            size = 0
+        for observer in tuple(self.observers):
+            try:
+                observer(request, status, size, elapsed)
+            except Exception as error:  # noqa: BLE001 - an observer must not cost the peer its reply
+                self._core.report(error)
+
+    def answer_now(
         self, connection: Connection, message: Message, request: QHttpServerRequest, result: object, label: str
     ) -> None:
         """Answer with *result*, without an exchange where it needs no waiting."""
@@ -48,14 +80,14 @@ class Answers:
             response = self._immediate(result, label)
         except Exception as error:  # noqa: BLE001 - a result that cannot be sent is the handler's fault
             result = response = failure_reply(self._core, error, label)
-        if response is None or self._after or response._file is not None:
-            self._finish(self._open(connection, message, request, label), request, response or result)
+        if response is None or self.after or response._file is not None:
+            self.finish(self.open(connection, message, request, label), request, response or result)
             return
         connection.reply(message, response._status, response._headers, response._data)
-        if self._observers:
-            self._observe(request, response._status, len(response._data), connection.active_at)
+        if self.observers:
+            self.observe(request, response._status, len(response._data), connection.active_at)
 
-    def _finish(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
+    def finish(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
         """Answer *exchange* with *result*; after-request handlers see it first."""
         shape = None
         try:
@@ -68,18 +100,18 @@ class Answers:
                 response = shape.apply(response) if shape is not None else response
                 if response._file is not None:
                     response = asked_part(request, response)
-                self._respond(exchange, request, response)
+                self.respond(exchange, request, response)
                 return
             source = make_source(result)
         except DeviceNotReadable as error:
             log.warning(log.SERVER, f"{exchange.label}: 500: {error}")
-            self._respond(exchange, request, empty_response(500))
+            self.respond(exchange, request, empty_response(500))
             return
         except Exception as error:  # noqa: BLE001 - a result that cannot be used is the handler's fault
-            self._respond(exchange, request, failure_reply(self._core, error, exchange.label))
+            self.respond(exchange, request, failure_reply(self._core, error, exchange.label))
             return
         if source is not None:
-            self._stream(exchange, request, source, shape)
+            self.stream(exchange, request, source, shape)
         else:
             self._await(exchange, request, result, shape)
 
@@ -92,27 +124,28 @@ class Answers:
 
     # ---- responses
 
-    def _respond(self, exchange: Exchange, request: QHttpServerRequest, response: QHttpServerResponse) -> None:
-        if self._after:  # the handler may return its object again, and what they add is for this request
+    def respond(self, exchange: Exchange, request: QHttpServerRequest, response: QHttpServerResponse) -> None:
+        """Answer with a whole response, which after-request handlers see first."""
+        if self.after:  # the handler may return its object again, and what they add is for this request
             response = response._copy()
         pending = self._run_after(request, response)
         if not pending:
             _send(exchange, response)
             return
-        self._watch(exchange, _await_all(pending), lambda _: _send(exchange, response))
+        follow(self._core, exchange, _await_all(pending), lambda _: _send(exchange, response))
 
-    def _fail(self, exchange: Exchange, request: QHttpServerRequest, error: Exception) -> None:
+    def fail(self, exchange: Exchange, request: QHttpServerRequest, error: Exception) -> None:
         """Answer for user code that raised; after-request handlers see that too."""
         response = failure_reply(self._core, error, exchange.label)
         if exchange.state:
             exchange.fail()
         else:
-            self._respond(exchange, request, response)
+            self.respond(exchange, request, response)
 
     def _run_after(self, request: QHttpServerRequest, response: QHttpServerResponse) -> list[Any]:
         """Run the after-request handlers; return what the coroutine ones among them still have to do."""
         pending: list[Any] = []
-        for bound in self._after:
+        for bound in self.after:
             callback = bound.callback
             if callback is None:
                 continue
@@ -129,11 +162,12 @@ class Answers:
 
     # ---- streams
 
-    def _stream(self, exchange: Exchange, request: QHttpServerRequest, source: Source, shape: Shape | None) -> None:
+    def stream(self, exchange: Exchange, request: QHttpServerRequest, source: Source, shape: Shape | None) -> None:
+        """Answer with what *source* gives; *shape* has status and headers where the handler named them."""
         status, headers = 200, []
         if shape is not None:
             status, headers = shape.status, list(shape.fields)
-        if not self._after:
+        if not self.after:
             exchange.stream(status, headers, source)
             return
         response = QHttpServerResponse(status)
@@ -149,7 +183,7 @@ class Answers:
                 exchange.stream(response._status, response._headers, source)
 
         if pending:
-            self._watch(exchange, _await_all(pending), go)
+            follow(self._core, exchange, _await_all(pending), go)
         else:
             go(None)
 
@@ -160,30 +194,27 @@ class Answers:
             again = value
             if shape is not None and not isinstance(value, tuple):
                 again = (value, shape.status, shape.fields)
-            self._finish(exchange, request, again)
+            self.finish(exchange, request, again)
 
-        if not self._watch(exchange, result, done):
+        if not follow(self._core, exchange, result, done):
             log.warning(
                 log.SERVER,
                 f"{exchange.label}: a handler cannot return {type(result).__name__}; answering 500. "
                 "Return text, bytes, dict, list, a status, QHttpServerResponse, a stream or a future of these",
             )
-            self._respond(exchange, request, empty_response(500))
+            self.respond(exchange, request, empty_response(500))
 
-    def _await_handler(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
+    def await_handler(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
         """Follow what a handler that has the responder returned; it answers by itself, or by its result."""
         if result is None:
             return
 
         def done(value: object) -> None:
             if value is not None and not exchange.state:
-                self._finish(exchange, request, value)
+                self.finish(exchange, request, value)
 
-        if not self._watch(exchange, result, done) and not exchange.state:
-            self._finish(exchange, request, result)
-
-    def _watch(self, exchange: Exchange, result: object, done: Any) -> bool:
-        return follow(self._core, exchange, result, done)
+        if not follow(self._core, exchange, result, done) and not exchange.state:
+            self.finish(exchange, request, result)
 
 
 def follow(core: ServerCore, exchange: Exchange, result: object, done: Any) -> bool:

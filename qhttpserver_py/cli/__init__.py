@@ -140,7 +140,7 @@ def _run(options: argparse.Namespace) -> int:
                 _say("Every computer that can reach this one can use it.")
                 for place in lan_urls(server) if options.host else ():
                     _say(f"From a phone in the same network: {place}")
-            server._observers.append(AccessLog(sys.stdout))
+            server._answers.observers.append(AccessLog(sys.stdout))
         reloader = Reloader(Path.cwd(), _restart_for, app) if options.reload else None
         if reloader is not None and not options.quiet:
             _say("Python files below this directory are watched; a change starts it again.")

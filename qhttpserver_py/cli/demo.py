@@ -33,7 +33,7 @@ def make_server(parent: QObject | None = None) -> QHttpServer:
     server.route("/statistics", Method.Post, statistics)
     server.route("/upload", Method.Post, upload)
     log = RequestLog()
-    server._observers.append(log.add)
+    server._answers.observers.append(log.add)
     server.route("/log", Method.Get, log.since)
     add_websockets(server)
     server.addAfterRequestHandler(server, Counter().mark)
@@ -47,7 +47,7 @@ def add_websockets(server: QHttpServer) -> None:
     except ImportError as error:
         answer = str(error), 501
     else:
-        server._observers.append(live.count)
+        server._answers.observers.append(live.count)
         answer = "Open a WebSocket here.", 426
     for path in (ECHO, RATE):
         server.route(path, Method.Get, lambda: answer)

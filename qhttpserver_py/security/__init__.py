@@ -265,7 +265,7 @@ class _Policy:
         self.bearer: _Bearer | None = None
 
     def decide_by_head(self, request: QHttpServerRequest) -> HeadDecision:
-        """See ``_guards.Policy``."""
+        """See ``_serving.before_handlers.Policy``."""
         refusal = self._check_host(request) or self._check_origin(request)
         if refusal is not None:
             return HeadDecision(refusal, self.headers)
@@ -277,7 +277,7 @@ class _Policy:
         return HeadDecision(answer, self.fields(request))
 
     def fields(self, request: QHttpServerRequest | None) -> Headers:
-        """See ``_guards.Policy``."""
+        """See ``_serving.before_handlers.Policy``."""
         if self.cors is None:
             return self.headers
         origin = field(request, b"origin") if request is not None else None
@@ -314,7 +314,7 @@ class _Policy:
 def _policy(server: QHttpServer) -> _Policy:
     """Return the policy of *server*, in front of its other before-request handlers."""
     server._check_thread("security")
-    policy = server._policy
+    policy = server._before.policy
     if not isinstance(policy, _Policy):
         policy = _Policy(server)
         server._set_policy(policy)

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtNetwork import QSslConfiguration
 
-from qhttpserver_py._serving.results import Shape
 from qhttpserver_py.qhttpserver import QHttpServer
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
-from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
 from qhttpserver_py.testing.client import Client
 from qhttpserver_py.testing.delegate import Delegated
 from qhttpserver_py.testing.endpoint import Endpoint
@@ -28,13 +26,11 @@ from qhttpserver_py.testing.ledger import Ledger
 from qhttpserver_py.testing.loop import Milliseconds, Waiters, call_in_worker
 from qhttpserver_py.testing.matcher import Methods, RequestMatcher
 from qhttpserver_py.testing.tls import TlsAuthority
-from qhttpserver_py.testing.turns import Turns
+from qhttpserver_py.testing.turns import ShapedAnswers, Turns
 from qhttpserver_py.testing.uri import Uri
 from qhttpserver_py.testing.wait import Waiting, WaitingSettings, wait_for_request
 
 if TYPE_CHECKING:
-    from qhttpserver_py._exchange.exchange import Exchange
-    from qhttpserver_py._exchange.streams import Source
     from qhttpserver_py.testing.cassette.cassette import BeforeRecord, Cassette, Mode
     from qhttpserver_py.testing.cassette.episodes import Compare
 
@@ -66,6 +62,8 @@ class FakeBackend(QHttpServer):
     requestHandled = Signal(object, object)
     """A request was dealt with: the QHttpServerRequest, and the QHttpServerResponse or None. Not in Qt."""
 
+    _answers: ShapedAnswers
+
     no_handler_status_code = 500
     """The status that answers an unexpected request."""
 
@@ -88,13 +86,16 @@ class FakeBackend(QHttpServer):
         self._waiters = Waiters()
         self._expectations = Expectations(self._ledger)
         self._inspection = Inspection(self._ledger)
-        self._turns = Turns(self, self, self._ledger, self._waiters)
+        self._turns = Turns(self, self, self._answers, self._ledger, self._waiters)
         self._interceptions = Interceptions(self, self._endpoint.authority, self._inspection.blocked)
         self._client: Client | None = None
         self._cassettes: list[Cassette] = []
         # Whatever fails in a handler belongs to the test, not to sys.excepthook.
         self._core.report = self._turns.failed  # type: ignore[method-assign]
-        self._observers.append(self._turns.observed)
+        self._answers.observers.append(self._turns.observed)
+
+    def _make_answers(self) -> ShapedAnswers:
+        return ShapedAnswers(self._core)
 
     # ---- up and down
 
@@ -368,16 +369,7 @@ class FakeBackend(QHttpServer):
     def missingHandler(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> None:
         """Book an unexpected request, unless a missing handler was set. Qt: QHttpServer::missingHandler."""
         self._turns.enter(request, responder._exchange)
-        if self._missing is not None:
+        if self._missing.bound is not None:
             super().missingHandler(request, responder)
         else:
             self._turns.refuse(request, responder._exchange)
-
-    def _respond(self, exchange: Exchange, request: QHttpServerRequest, response: QHttpServerResponse) -> None:
-        shaped = self._turns.shape(exchange, request, response)
-        if shaped is not None:
-            super()._respond(exchange, request, shaped)
-
-    def _stream(self, exchange: Exchange, request: QHttpServerRequest, source: Source, shape: Shape | None) -> None:
-        if self._turns.may_stream(exchange, request, source):
-            super()._stream(exchange, request, source, shape)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from PySide6.QtCore import QObject, QTimer
 
 from qhttpserver_py._exchange.streams import Source
+from qhttpserver_py._serving.answers import Answers
+from qhttpserver_py._serving.results import Shape
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
@@ -27,15 +29,6 @@ class Server(Protocol):
     requestReceived: Any
     requestHandled: Any
 
-    def _finish(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
-        """Answer with what a handler returned."""
-
-    def _await_handler(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
-        """Follow what a handler that has the responder returned."""
-
-    def _respond(self, exchange: Exchange, request: QHttpServerRequest, response: QHttpServerResponse) -> None:
-        """Answer with a whole response."""
-
 
 class Turn:
     """One request on its way through the backend."""
@@ -49,19 +42,41 @@ class Turn:
         self.response: QHttpServerResponse | None = None  # what is being sent
 
 
+class ShapedAnswers(Answers):
+    """Sends replies as the expectation of their request wants them sent."""
+
+    turns: Turns
+
+    def respond(self, exchange: Exchange, request: QHttpServerRequest, response: QHttpServerResponse) -> None:
+        """Answer with *response*, changed as the expectation says."""
+        shaped = self.turns.shape(exchange, request, response)
+        if shaped is not None:
+            super().respond(exchange, request, shaped)
+
+    def stream(self, exchange: Exchange, request: QHttpServerRequest, source: Source, shape: Shape | None) -> None:
+        """Answer with what *source* gives, unless the expectation wants what cannot be done to it."""
+        if self.turns.may_stream(exchange, request, source):
+            super().stream(exchange, request, source, shape)
+
+
 class Turns:
     """Answers requests as their expectations say, and books what came and what was sent.
 
     Parameters:
-        server: what sends.
+        server: has the signals, and the status of what is unexpected.
         context: the same server, as the QObject whose end ends all delays.
+        answers: the part of the server that sends.
         ledger: knows the expectations and keeps the books.
         waiters: are told of each change.
     """
 
-    def __init__(self, server: Server, context: QObject, ledger: Ledger, waiters: Waiters) -> None:
+    def __init__(
+        self, server: Server, context: QObject, answers: ShapedAnswers, ledger: Ledger, waiters: Waiters
+    ) -> None:
         self._server = server
         self._context = context
+        self._answers = answers
+        answers.turns = self
         self._ledger = ledger
         self._waiters = waiters
         self._turns: dict[int, Turn] = {}
@@ -95,7 +110,7 @@ class Turns:
         """Answer and book a request that nobody expected."""
         text = self._ledger.unexpected(request)
         status = self._server.no_handler_status_code
-        self._server._respond(exchange, request, replies.make_response(text, status, None, "text/plain; charset=utf-8"))
+        self._answers.respond(exchange, request, replies.make_response(text, status, None, "text/plain; charset=utf-8"))
 
     def enter(self, request: QHttpServerRequest, exchange: Exchange) -> Turn:
         """Book a request, unless that was done before; return its turn."""
@@ -176,11 +191,11 @@ class Turns:
             return
         turn.responder = None if answers_itself else responder
         if answers_itself:
-            self._server._await_handler(exchange, request, result)
+            self._answers.await_handler(exchange, request, result)
         elif isinstance(result, replies.Stream):
             self._send(exchange, turn, expectation, result)
         else:
-            self._server._finish(exchange, request, result)
+            self._answers.finish(exchange, request, result)
 
     def _send(self, exchange: Exchange, turn: Turn, expectation: Expectation, stream: replies.Stream) -> None:
         turn.response = replies.make_response(b"", stream.status, stream.headers)

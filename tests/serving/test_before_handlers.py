@@ -173,6 +173,6 @@ def test_servers_without_pay_nothing(server: QHttpServer) -> None:
     """The short way from the connection to a handler stays open; it has no exchange."""
     assert server._general is False
     opened: list[object] = []
-    server._open = lambda *args: opened.append(args)  # type: ignore[method-assign]
+    server._answers.open = lambda *args: opened.append(args)  # type: ignore[method-assign]
     assert InMemoryClient(server).get("/").status == 200
     assert not opened

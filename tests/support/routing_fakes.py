@@ -16,21 +16,30 @@ from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule
 Method = QHttpServerRequest.Method
 
 
-class FakeServer(QObject):
+class FakeAnswers:
     """Notes what it is asked to answer with. ``late``: the answers come later."""
 
     def __init__(self):
-        super().__init__()
         self.results = []
         self.late = False
 
-    def _finish(self, exchange, request, result):
+    def finish(self, exchange, request, result):
         self.results.append(result)
         if not self.late:
             exchange.state = DONE
 
-    def _await_handler(self, exchange, request, result):
+    def await_handler(self, exchange, request, result):
         self.results.append(("awaited", result))
+
+
+class FakeServer(QObject):
+    def __init__(self):
+        super().__init__()
+        self._answers = FakeAnswers()
+
+    @property
+    def results(self):
+        return self._answers.results
 
 
 class FakeExchange:

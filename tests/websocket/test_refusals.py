@@ -110,7 +110,7 @@ def test_a_message_cannot_write_log_lines(made):
 def test_observers_see_refusals_and_upgrades(made):
     upgrading = made(lambda request: accept() if request.url().path() == "/in" else Verdict.deny(410, b"gone"))
     seen = []
-    upgrading.server._observers.append(lambda request, status, size, _s: seen.append((status, size)))
+    upgrading.server._answers.observers.append(lambda request, status, size, _s: seen.append((status, size)))
     refused(upgrading.client(handshake("/out")))
     assert upgrading.client(handshake("/in")).reply(head_only=True).status == 101
     assert spin(lambda: len(seen) == 2)
