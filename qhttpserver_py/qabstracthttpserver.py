@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtNetwork import QHttp2Configuration, QLocalServer, QTcpServer
-from shiboken6 import isValid
 
 from qhttpserver_py._protocol.engine import Engine, Headers, Message
-from qhttpserver_py._qt import log
 from qhttpserver_py._qt.snake_case import adopt_overrides, with_snake_case
-from qhttpserver_py._serving.answers import Answers, follow
-from qhttpserver_py._serving.lifetime import Lifetime
+from qhttpserver_py._routing.registration import check_callable, check_context
+from qhttpserver_py._serving import backends
+from qhttpserver_py._serving.answers import Answers
+from qhttpserver_py._serving.backends import Backend
+from qhttpserver_py._serving.bound_servers import BoundServers
+from qhttpserver_py._serving.lifetime import GRACE_MS, Lifetime
+from qhttpserver_py._serving.signatures import Handler
 from qhttpserver_py._serving.tunnels import as_upgrade
-from qhttpserver_py._serving.upgrade import PENDING_SECONDS, going_away
-from qhttpserver_py._serving.verifiers import Verifiers
+from qhttpserver_py._serving.upgrades import Upgrades
+from qhttpserver_py._serving.virtual_methods import serve
+from qhttpserver_py._serving.websocket_routes import RouteOptions
 from qhttpserver_py._transport.core import ServerCore
 from qhttpserver_py._transport.interfaces import HeadVerdict
-from qhttpserver_py._transport.listener import Listener
+from qhttpserver_py._websocket.socket import MAXIMUM_MESSAGE, PING_INTERVAL
 from qhttpserver_py.qhttpserverconfiguration import QHttpServerConfiguration
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 
 if TYPE_CHECKING:
+    from PySide6.QtWebSockets import QWebSocket
+
     from qhttpserver_py._exchange.exchange import Exchange
     from qhttpserver_py._transport.connection import Connection
 
 
 @with_snake_case
-class QAbstractHttpServer(Verifiers, Lifetime, QObject):
+class QAbstractHttpServer(QObject):
     """Serves HTTP from bound servers; subclasses override ``handleRequest`` and ``missingHandler``.
 
     Lives in the thread it was made in; all networking and all handlers run there.
@@ -61,10 +67,11 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         super().__init__(parent, **properties)
         self._configuration = QHttpServerConfiguration()
         self._http2_configuration = QHttp2Configuration()
-        self._listeners: dict[int, Listener] = {}
-        self._close_hooks: list[Callable[[], None]] = []
         self._core = ServerCore(self)
         self._answers = self._make_answers()
+        self._bound = BoundServers(self._core)
+        self._upgrades = Upgrades(self._core, self._bound)
+        self._lifetime = Lifetime(self._core, self._bound, self._upgrades)
 
     def _make_answers(self) -> Answers:
         return Answers(self._core)
@@ -86,25 +93,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         Qt: QAbstractHttpServer::bind.
         """
         self._check_thread("bind")
-        if server is None:
-            return False
-        if not isinstance(server, (QTcpServer, QLocalServer)):
-            raise TypeError(f"bind() takes a QTcpServer, QSslServer or QLocalServer, not {type(server).__name__}")
-        if not server.isListening():
-            kind = "local" if isinstance(server, QLocalServer) else "TCP"
-            log.warning(log.SERVER, f"The {kind} server {_described(server)} is not listening.")
-            if server.errorString():
-                log.warning(log.SERVER, f"Its listen() failed: {server.errorString()}")
-            return False
-        former = server.parent()
-        if isinstance(former, QAbstractHttpServer):
-            former._forget(server)
-        server.setParent(self)
-        self._core.opened()
-        listener = Listener(self._core, server, self._listeners)
-        self._listeners[id(server)] = listener
-        listener.accept()
-        return True
+        return server is not None and self._bound.add(server, self)
 
     def unbind(self, server: QTcpServer | QLocalServer, /) -> bool:
         """Give a bound *server* back: it keeps listening, has no parent, and is the caller's again.
@@ -120,11 +109,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         Not in Qt.
         """
         self._check_thread("unbind")
-        if server.parent() is not self or id(server) not in self._listeners:
-            return False
-        self._forget(server)
-        server.setParent(None)
-        return True
+        return server.parent() is self and self._bound.remove(server)
 
     def close(self, timeout: int = 0) -> None:
         """Stop: free the ports at once, let replies in flight finish for *timeout* ms, then drop the rest.
@@ -137,26 +122,33 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         Not in Qt.
         """
         self._check_thread("close")
-        for listener in tuple(self._listeners.values()):
-            listener.stop()
-            server = listener.server
-            if isValid(server):
-                server.close()
-                server.setParent(None)
-                server.deleteLater()
-        self._listeners.clear()
-        if self._pending is not None:
-            self._pending.close()
-        for socket in tuple(self._route_sockets or ()):
-            going_away(socket, max(timeout / 1000, PENDING_SECONDS))
-        self._core.close(timeout)
-        for hook in self._close_hooks:
-            hook()
+        self._lifetime.close(timeout)
 
-    def _forget(self, server: QTcpServer | QLocalServer) -> None:
-        listener = self._listeners.pop(id(server), None)
-        if listener is not None:
-            listener.stop()
+    async def wait_closed(self) -> None:
+        """Wait until no connection is left, nor a WebSocket of a route (coroutine), as after ``close(timeout)``.
+
+        Raises:
+            RuntimeError: called from another thread than the server's.
+
+        Not in Qt.
+        """
+        self._check_thread("wait_closed")
+        await self._lifetime.wait_closed()
+
+    def __enter__(self) -> Self:
+        """Return the server; the end of the block closes it, at once. Not in Qt."""
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the server; the end of the block closes it and waits for replies in flight, 2 s at most. Not in Qt."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close(GRACE_MS)
+        await self.wait_closed()
 
     def servers(self) -> list[QTcpServer]:
         """Return the TCP and TLS servers bound here, in the order they were bound.
@@ -221,22 +213,9 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         self._http2_configuration = QHttp2Configuration(configuration)
 
     def _make_http2(self, scheme: bytes) -> Engine:
-        # Loaded by the first HTTP/2 connection.
-        from qhttpserver_py._protocol.http2.engine import Http2Engine
-        from qhttpserver_py._protocol.http2.settings import Http2Settings
+        from qhttpserver_py._serving.http2_settings import make_http2  # loaded by the first HTTP/2 connection
 
-        given = self._http2_configuration
-        streams = getattr(given, "maxConcurrentStreams", None)  # since Qt 6.9
-        settings = Http2Settings(
-            max_frame_size=given.maxFrameSize(),
-            session_window=given.sessionReceiveWindowSize(),
-            stream_window=given.streamReceiveWindowSize(),
-            max_concurrent_streams=streams() if streams is not None else 100,
-            huffman=given.huffmanCompressionEnabled(),
-            scheme=scheme,
-            tunnels=self._offers_tunnels(),
-        )
-        return Http2Engine(self._core.limits, settings)
+        return make_http2(self._core, self._http2_configuration, scheme, tunnels=self._upgrades.offers_tunnels())
 
     def slowHandlerThreshold(self) -> int:
         """Return the milliseconds after which a handler that holds the event loop is named in the log. Not in Qt."""
@@ -249,6 +228,106 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         The default is 100; 0 or less turns the warning off. Not in Qt.
         """
         self._core.slow_after = milliseconds / 1000 if milliseconds > 0 else float("inf")
+
+    # ---- WebSockets
+
+    @overload
+    def addWebSocketUpgradeVerifier(self, context: QObject, func: Callable[..., Any], /) -> None: ...
+    @overload
+    def addWebSocketUpgradeVerifier(self, context: QObject, /) -> Callable[[Handler], Handler]: ...
+
+    def addWebSocketUpgradeVerifier(self, context: QObject, func: Any = ..., /) -> Any:
+        """Ask ``func(request)`` about each WebSocket handshake, after those added before, until *context* dies.
+
+        It returns a ``QHttpServerWebSocketUpgradeResponse``, or (not in Qt) a future or coroutine of
+        one. The first verdict that is not ``passToNext()`` counts. Without *func* a decorator.
+
+        Raises:
+            ImportError: neither PySide6-Addons, which has QWebSocket, nor the package ``websockets`` is installed.
+            TypeError: *context* is no QObject, or *func* cannot be called.
+            RuntimeError: called from another thread than the server's.
+
+        Qt: QAbstractHttpServer::addWebSocketUpgradeVerifier.
+        """
+        self._check_thread("addWebSocketUpgradeVerifier")
+        backends.require(self._upgrades.backend)
+        check_context(context, "addWebSocketUpgradeVerifier")
+
+        def add(function: Any) -> Any:
+            check_callable(function, "addWebSocketUpgradeVerifier")
+            self._upgrades.add_verifier(context, function)
+            return function
+
+        return add if func is ... else add(func) and None
+
+    def setWebSocketBackend(self, backend: Backend, /) -> None:
+        """Choose what ``nextPendingWebSocketConnection()`` gives.
+
+        "qt" is a QWebSocket of PySide6-Addons, "native" a ``qhttpserver_py.websocket.WebSocket`` with the same names
+        and signals, "auto" the first where it is installed, else the second.
+
+        Raises:
+            ImportError: what it needs is not installed.
+            ValueError: *backend* is none of the three.
+
+        Not in Qt.
+        """
+        self._upgrades.set_backend(backend)
+
+    def websocket(
+        self,
+        pathPattern: str,
+        callback: Any = None,
+        /,
+        *,
+        subprotocols: Sequence[str] = (),
+        origins: Sequence[str] | None = None,
+        max_message_size: int = MAXIMUM_MESSAGE,
+        compression: bool = True,
+        ping_interval: float = PING_INTERVAL,
+    ) -> Any:
+        """Call ``callback(socket, *values)`` for each WebSocket whose path matches; without *callback* a decorator.
+
+        A coroutine has the socket until it returns: ``async for message in socket``, ``await socket.send(...)``. A
+        function connects its signals, and keeps it. *values* are what each ``<arg>`` captured, by their annotations.
+
+        Args:
+            pathPattern: as in ``QHttpServer.route``.
+            callback: a coroutine function or a function; its first parameter is the socket.
+            subprotocols: those it speaks; the client's first of them is agreed on.
+            origins: pages of these origins may connect besides those of this host; "*" is any.
+            max_message_size: octets of the largest message, inflated; a larger one closes with 1009.
+            compression: whether permessage-deflate is agreed on where the client offers it.
+            ping_interval: seconds of silence after which the peer is pinged; 0 for never.
+
+        Returns:
+            True, or False where the rule is refused; as a decorator the function, unchanged.
+
+        Raises:
+            ImportError: the package ``websockets`` is not installed.
+            RuntimeError: called from another thread than the server's.
+
+        Not in Qt.
+        """
+        self._check_thread("websocket")
+        options = RouteOptions(tuple(subprotocols), origins, max_message_size, compression, ping_interval)
+        return self._upgrades.add_route(self, pathPattern, callback, options)
+
+    def hasPendingWebSocketConnections(self) -> bool:
+        """Return whether an upgraded socket waits to be fetched.
+
+        Qt: QAbstractHttpServer::hasPendingWebSocketConnections.
+        """
+        return len(self._upgrades.pending) > 0
+
+    def nextPendingWebSocketConnection(self) -> QWebSocket | Any:
+        """Return the oldest upgraded socket, connected and the caller's own; None when there is none.
+
+        What the peer sent meanwhile is delivered after the caller returned to the event loop.
+
+        Qt: QAbstractHttpServer::nextPendingWebSocketConnection.
+        """
+        return self._upgrades.pending.next()
 
     # ---- what subclasses override
 
@@ -279,44 +358,7 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
         responder = QHttpServerResponder._make(exchange)
         self._prepare(exchange, request, message)
         if self._admit(exchange, request, responder):
-            self._serve(exchange, request, responder)
-
-    def _serve(self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
-        """Run the user code that answers."""
-        if exchange.message.websocket:
-            self._upgrade(exchange, request, responder)
-            return
-
-        try:
-            handled: object = self.handleRequest(request, responder)
-            if handled not in (True, False, None) and self._decides_later(exchange, request, responder, handled):
-                return
-            if not handled and not exchange.state:  # _miss() spelled out: a call less for each 404
-                outcome: object = self.missingHandler(request, responder)  # type: ignore[func-returns-value]
-                if outcome is not None:
-                    follow(self._core, exchange, outcome, _ignore)
-        except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
-            self._answers.fail(exchange, request, error)
-
-    def _decides_later(
-        self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder, handled: object
-    ) -> bool:
-        """Wait for what an override of ``handleRequest`` that is a coroutine returns; False where it is none."""
-
-        def done(value: object) -> None:
-            if not value and not exchange.state:
-                self._miss(exchange, request, responder)
-
-        return follow(self._core, exchange, handled, done)
-
-    def _miss(self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
-        """Run the missing handler, which may be a coroutine in a subclass."""
-        try:
-            outcome: object = self.missingHandler(request, responder)  # type: ignore[func-returns-value]
-            if outcome is not None:
-                follow(self._core, exchange, outcome, _ignore)
-        except Exception as error:  # noqa: BLE001 - user code: the peer gets 500, the server goes on
-            self._answers.fail(exchange, request, error)
+            serve(self, exchange, request, responder)
 
     def _prepare(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
         """Before user code sees the request."""
@@ -329,6 +371,10 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
     ) -> bool:
         """Return whether the request may go on; where not, it is seen to."""
         return True
+
+    def _make_room(self) -> None:
+        """Forget upgraded sockets whose peer has left: a limit of connections is reached."""
+        self._upgrades.pending.drop_closed()
 
     def _head(self, connection: Connection, message: Message) -> HeadVerdict:  # noqa: ARG002 - for overrides
         """Decide on a message of which only the head is here."""
@@ -351,15 +397,3 @@ class QAbstractHttpServer(Verifiers, Lifetime, QObject):
 
     def _check_thread(self, name: str) -> None:
         self._core.check_thread(name)
-
-
-def _ignore(_outcome: object) -> None:
-    """Do nothing: a missing handler answers by its responder."""
-
-
-def _described(server: Any) -> str:
-    """Return what QDebug would print of *server*."""
-    from shiboken6 import getCppPointer
-
-    name = f', name = "{server.objectName()}"' if server.objectName() else ""
-    return f"{server.metaObject().className()}(0x{getCppPointer(server)[0]:x}{name})"

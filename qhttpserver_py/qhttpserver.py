@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Unpack, overload
 
 from PySide6.QtCore import QObject
@@ -24,6 +25,7 @@ from qhttpserver_py._serving.mounting import mount_at
 from qhttpserver_py._serving.results import text_reply
 from qhttpserver_py._serving.signatures import Decorator, Handler, RouteOptions
 from qhttpserver_py._serving.streamed import give_stream
+from qhttpserver_py._serving.virtual_methods import serve
 from qhttpserver_py.qabstracthttpserver import QAbstractHttpServer
 from qhttpserver_py.qhttpserverrequest import Method, QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
@@ -357,7 +359,7 @@ class QHttpServer(QAbstractHttpServer):
         before = self._before
         if not before.handlers and before.policy is None:
             return True
-        return before.admit(exchange, request, responder, self._serve)
+        return before.admit(exchange, request, responder, partial(serve, self))
 
     def _refusal_fields(self, connection: Connection, message: Message | None) -> Headers:
         return self._before.refusal_fields(connection, message)

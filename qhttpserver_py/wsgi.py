@@ -58,5 +58,5 @@ def mount(
         adapted.executor = executor
     mounted = asgi.mount(server, prefix, adapted, lifespan="off")
     if executor is None:
-        server._close_hooks.append(lambda: adapted.executor.shutdown(wait=False, cancel_futures=True))
+        server._lifetime.close_hooks.append(lambda: adapted.executor.shutdown(wait=False, cancel_futures=True))
     return mounted

@@ -9,7 +9,7 @@ from qhttpserver_py._protocol.engine import HeadDecision, Headers, Message
 from qhttpserver_py._routing.context import ContextBound
 from qhttpserver_py._serving.answers import Answers, follow
 from qhttpserver_py._serving.failures import failure_reply
-from qhttpserver_py._serving.upgrade import stay_http
+from qhttpserver_py._serving.handshakes import stay_http
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
 if TYPE_CHECKING:

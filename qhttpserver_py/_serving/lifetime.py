@@ -1,58 +1,42 @@
-"""Servers as context managers, and waiting for the last connection. Not in Qt."""
+"""The end of a server: of its bound servers, its WebSockets, its connections and what is mounted on it."""
 
 from __future__ import annotations
 
-import weakref
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from qhttpserver_py._qt.snake_case import with_snake_case
+from qhttpserver_py._serving.bound_servers import BoundServers
+from qhttpserver_py._serving.upgrades import Upgrades
 
 if TYPE_CHECKING:
     from qhttpserver_py._transport.core import ServerCore
-    from qhttpserver_py._websocket.socket import WebSocket
 
 GRACE_MS = 2000
 """How long replies in flight may take at the end of ``async with``, in milliseconds."""
 
 
-@with_snake_case
 class Lifetime:
-    """The part of a server that ends with a block of code."""
+    """Closes the parts of one server in their order, and waits for the last of them."""
 
-    _core: ServerCore
-    _route_sockets: weakref.WeakSet[WebSocket] | None = None
+    def __init__(self, core: ServerCore, bound: BoundServers, upgrades: Upgrades) -> None:
+        self.close_hooks: list[Callable[[], None]] = []
+        self._core = core
+        self._bound = bound
+        self._upgrades = upgrades
 
-    if TYPE_CHECKING:  # of QAbstractHttpServer
-
-        def close(self, timeout: int = 0) -> None: ...
-
-    def __enter__(self) -> Self:
-        """Return the server; the end of the block closes it, at once. Not in Qt."""
-        return self
-
-    def __exit__(self, _kind: type[BaseException] | None, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        """Return the server; the end of the block closes it and waits for replies in flight, 2 s at most. Not in Qt."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.close(GRACE_MS)
-        await self.wait_closed()
+    def close(self, timeout: int) -> None:
+        """See ``QAbstractHttpServer.close``."""
+        self._bound.close()
+        self._upgrades.close(timeout)
+        self._core.close(timeout)
+        for hook in self.close_hooks:
+            hook()
 
     async def wait_closed(self) -> None:
-        """Wait until no connection is left, nor a WebSocket of a route (coroutine), as after ``close(timeout)``.
-
-        Raises:
-            RuntimeError: called from another thread than the server's.
-
-        Not in Qt.
-        """
-        import asyncio
+        """See ``QAbstractHttpServer.wait_closed``."""
+        import asyncio  # servers without coroutines do not load it
 
         core = self._core
-        core.check_thread("wait_closed")
         while core.connections:
             idle = asyncio.get_running_loop().create_future()
 
@@ -62,5 +46,4 @@ class Lifetime:
 
             core.when_idle(tell)
             await idle
-        for socket in tuple(self._route_sockets or ()):
-            await socket.wait_closed()
+        await self._upgrades.wait_closed()

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from qhttpserver_py._exchange.exchange import Exchange
 from qhttpserver_py._protocol.engine import Message
+from qhttpserver_py._serving.lifetime import Lifetime
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverrouter import QHttpServerRouter
 from qhttpserver_py.qhttpserverrouterrule import QHttpServerRouterRule
@@ -22,7 +23,7 @@ class Host(Protocol):
     _router: QHttpServerRouter
     _lookup: Callable[[Message], Found | None]
     _body_rules: bool
-    _close_hooks: list[Callable[[], None]]
+    _lifetime: Lifetime
 
 
 def mount_at(host: Any, prefix: str, handler: Callable[..., Any], serve: Serve, close: Callable[[], None]) -> bool:
@@ -42,7 +43,7 @@ def mount_at(host: Any, prefix: str, handler: Callable[..., Any], serve: Serve, 
     rule.streaming, rule.serve = True, serve
     rule.label = f"application at {prefix or '/'}"
     host._body_rules = True
-    host._close_hooks.append(close)
+    host._lifetime.close_hooks.append(close)
     if not prefix:
         lookup = host._lookup
         behind: Found = (rule, ())

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from PySide6.QtCore import QObject
 from shiboken6 import isValid
 
 from qhttpserver_py._loop import eventloop
 from qhttpserver_py._protocol.engine import Message
-from qhttpserver_py._serving.upgrade import offered_subprotocols
+from qhttpserver_py._serving.handshakes import offered_subprotocols
 from qhttpserver_py._websocket.protocol import INTERNAL, NORMAL, WebSocketProtocol
 from qhttpserver_py._websocket.socket import ConnectionClosed, WebSocket
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
@@ -49,28 +48,33 @@ def admits_origin(message: Message, origins: Sequence[str] | None) -> bool:
     return origins is not None and text in [one.lower() for one in origins]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What a WebSocket route was registered with."""
+class RouteOptions(NamedTuple):
+    """The keywords of ``QAbstractHttpServer.websocket``."""
 
-    handler: _Handler
     subprotocols: Sequence[str]
     origins: Sequence[str] | None
     maximum_size: int
     compression: bool
     ping_interval: float
 
+
+class Route(NamedTuple):
+    """What a WebSocket route was registered with."""
+
+    handler: _Handler
+    options: RouteOptions
+
     def admits(self, message: Message) -> bool:
         """Return whether a page of the origin that asks may; see ``admits_origin``."""
-        return admits_origin(message, self.origins)
+        return admits_origin(message, self.options.origins)
 
     def subprotocol(self, message: Message) -> str:
         """Return the first sub-protocol of the client's that the route speaks, "" for none."""
-        return next((name for name in offered_subprotocols(message) if name in self.subprotocols), "")
+        return next((name for name in offered_subprotocols(message) if name in self.options.subprotocols), "")
 
     def protocol(self) -> WebSocketProtocol:
         """Return a new connection's protocol."""
-        return WebSocketProtocol(self.maximum_size, compression=self.compression)
+        return WebSocketProtocol(self.options.maximum_size, compression=self.options.compression)
 
 
 class WebSocketRoutes:
@@ -78,16 +82,15 @@ class WebSocketRoutes:
 
     def __init__(self, server: QObject) -> None:
         self._router = QHttpServerRouter(server)
-        self._server = server
         self._routes: dict[int, Route] = {}
 
-    def add(self, pattern: str, callback: Callable[..., Any], **options: Any) -> bool:
+    def add(self, server: QObject, pattern: str, callback: Callable[..., Any], options: RouteOptions) -> bool:
         """Register *callback*; return False where the rule is refused."""
         handler = _Handler(callback)
-        rule = self._router._add_view(pattern, QHttpServerRequest.Method.Get, self._server, handler)
+        rule = self._router._add_view(pattern, QHttpServerRequest.Method.Get, server, handler)
         if rule is None:
             return False
-        self._routes[id(rule)] = Route(handler, **options)
+        self._routes[id(rule)] = Route(handler, options)
         return True
 
     def find(self, message: Message) -> tuple[Route, Any, tuple[object, ...]] | None:
@@ -101,7 +104,7 @@ class WebSocketRoutes:
 
 def run(core: Any, route: Route, binding: Any, captures: tuple[object, ...], socket: WebSocket, rest: bytes) -> None:
     """Call the handler with *socket*; a coroutine has it until it returns."""
-    socket.setPingInterval(route.ping_interval)
+    socket.setPingInterval(route.options.ping_interval)
     route.handler.socket = socket
     label = binding.name
     try:

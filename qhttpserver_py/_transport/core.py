@@ -150,8 +150,8 @@ class ServerCore:
         if not self.admission.crowded(host):
             return False
         server = self.server()
-        if server is not None and server._pending is not None:
-            server._pending.drop_closed()
+        if server is not None:
+            server._make_room()
         return self.admission.crowded(host)
 
     def keep_until_deleted(self, socket: Any) -> None:

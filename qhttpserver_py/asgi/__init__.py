@@ -19,8 +19,8 @@ from qhttpserver_py._exchange.exchange import Exchange
 from qhttpserver_py._loop import eventloop
 from qhttpserver_py._protocol.engine import Headers
 from qhttpserver_py._qt import log
-from qhttpserver_py._serving.upgrade import handshake_fault, offered_subprotocols
-from qhttpserver_py._serving.websocket_mounts import take_socket
+from qhttpserver_py._serving.handshakes import handshake_fault, offered_subprotocols
+from qhttpserver_py._serving.upgrades import Upgrades
 from qhttpserver_py._serving.websocket_routes import admits_origin
 from qhttpserver_py._websocket.protocol import WebSocketProtocol
 from qhttpserver_py._websocket.socket import MAXIMUM_MESSAGE, WebSocket
@@ -88,17 +88,17 @@ class Mounted:
             refuse = partial(exchange.send, 503, (), b"")
             self._wait_for_startup(exchange, partial(self._run, exchange, request), refuse)
 
-    def serve_websocket(self, server: Any, exchange: Exchange, request: QHttpServerRequest) -> None:
-        """Have the application decide on a WebSocket handshake; called by *server*."""
+    def serve_websocket(self, upgrades: Upgrades, exchange: Exchange, request: QHttpServerRequest) -> None:
+        """Have the application decide on a WebSocket handshake; called by the server's *upgrades*."""
         if (fault := handshake_fault(exchange.message)) is not None:
-            server._refuse_upgrade(exchange, fault[0], fault[1].encode())
+            upgrades.refuse(exchange, fault[0], fault[1].encode())
         elif not admits_origin(exchange.message, self._origins):
-            server._refuse_upgrade(exchange, 403, b"pages of this origin may not connect")
+            upgrades.refuse(exchange, 403, b"pages of this origin may not connect")
         elif self._lifespan.status == READY:
-            self._run_websocket(server, exchange, request)
+            self._run_websocket(upgrades, exchange, request)
         else:
-            run = partial(self._run_websocket, server, exchange, request)
-            self._wait_for_startup(exchange, run, partial(server._refuse_upgrade, exchange, 503, b""))
+            run = partial(self._run_websocket, upgrades, exchange, request)
+            self._wait_for_startup(exchange, run, partial(upgrades.refuse, exchange, 503, b""))
 
     def _wait_for_startup(self, exchange: Exchange, run: Callable[[], None], refuse: Callable[[], None]) -> None:
         if self._lifespan.status == STARTING and len(self._waiting) < MAXIMUM_WAITING:
@@ -116,19 +116,19 @@ class Mounted:
             if exchange.connection is not None:
                 exchange.connection.watch_drain()
 
-    def _run_websocket(self, server: Any, exchange: Exchange, request: QHttpServerRequest) -> None:
+    def _run_websocket(self, upgrades: Upgrades, exchange: Exchange, request: QHttpServerRequest) -> None:
         try:
             protocol = WebSocketProtocol(self._maximum_message, compression=True)
         except ImportError as error:
             log.warning(log.HTTP1, f"the application at {self.prefix or '/'} gets no WebSockets: {error}")
-            server._refuse_upgrade(exchange, 501, b"WebSockets are not installed")
+            upgrades.refuse(exchange, 501, b"WebSockets are not installed")
             return
         offered = offered_subprotocols(exchange.message)
 
         def take(subprotocol: str, fields: Headers) -> tuple[WebSocket, bytes] | None:
             if subprotocol and subprotocol not in offered:
                 raise ValueError(f"the client did not offer the sub-protocol {subprotocol!r}")
-            return take_socket(server, exchange, request, protocol, subprotocol, fields)
+            return upgrades.take_socket(exchange, request, protocol, subprotocol, fields)
 
         scope = websocket_scope(request._message, request._peer, self.prefix, self._lifespan.state_dict)
         cycle = WebSocketCycle(exchange, take)
@@ -215,5 +215,5 @@ def mount(
     if not server._mount(mounted.prefix, handler, mounted.serve, mounted.close):
         log.warning(log.SERVER, f"mount(): {prefix!r} was refused")
         return mounted
-    server._websocket_mounts = [*(server._websocket_mounts or ()), (path, mounted.serve_websocket)]
+    server._upgrades.mounts = [*server._upgrades.mounts, (path, mounted.serve_websocket)]
     return mounted

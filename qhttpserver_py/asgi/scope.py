@@ -7,7 +7,7 @@ from typing import Any
 from qhttpserver_py._protocol.engine import Message
 from qhttpserver_py._qt.peer import Peer
 from qhttpserver_py._routing.table import path_of
-from qhttpserver_py._serving.upgrade import offered_subprotocols
+from qhttpserver_py._serving.handshakes import offered_subprotocols
 
 ASGI = {"version": "3.0", "spec_version": "2.5"}
 _VERSIONS = {10: "1.0", 11: "1.1", 20: "2"}

@@ -10,7 +10,7 @@ from qhttpserver_py._exchange.exchange import Exchange
 from qhttpserver_py._protocol.engine import Header, Headers
 from qhttpserver_py._protocol.wire import check_header
 from qhttpserver_py._qt import log
-from qhttpserver_py._serving.upgrade import log_refused, stay_http
+from qhttpserver_py._serving.handshakes import log_refused, stay_http
 from qhttpserver_py._websocket.protocol import ABNORMAL, INTERNAL, NORMAL
 from qhttpserver_py._websocket.socket import ConnectionClosed, WebSocket
 from qhttpserver_py.asgi.cycle import Application, Event, HttpCycle, cancel_late, resolved

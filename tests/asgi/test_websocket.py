@@ -452,7 +452,7 @@ def test_a_hundred_that_vanish_leave_nothing(server, reported) -> None:
             switched(client)
         client.socket.abort()
     assert spin(lambda: not mounted._tasks, 10)
-    assert spin(lambda: not list(server._route_sockets or ()), 10)
+    assert spin(lambda: not list(server._upgrades.sockets), 10)
     assert reported == []
 
 

@@ -63,12 +63,12 @@ def test_nothing_is_kept_of_a_bound_server_that_is_deleted() -> None:
     for _ in range(5):
         tcp = listening()
         assert server.bind(tcp)
-        kept += [weakref.ref(tcp), weakref.ref(server._listeners[id(tcp)])]
+        kept += [weakref.ref(tcp), weakref.ref(server._bound.listeners[id(tcp)])]
         tcp.deleteLater()
         del tcp
         settle()
     gc.collect()
-    assert server._listeners == {}
+    assert server._bound.listeners == {}
     assert [ref() for ref in kept] == [None] * len(kept)
     assert not [child for child in server.children() if isinstance(child, QTcpServer)]
 
@@ -78,7 +78,7 @@ def test_an_interrupt_while_accepting_loses_nobody_behind_it(monkeypatch: pytest
     server, tcp, left, admitted = QHttpServer(), listening(), [], []
     monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: left.append(kind))
     assert server.bind(tcp)
-    kind = type(server._listeners[id(tcp)])
+    kind = type(server._bound.listeners[id(tcp)])
     whole = kind._admit
 
     def admit(self, taken, *rest) -> None:

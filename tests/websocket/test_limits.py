@@ -86,7 +86,7 @@ def test_nobody_who_left_unfetched_keeps_others_out(waiting: Any, setting: str) 
     assert waiting.client().reply().status == 429
     for client in clients:
         client.close()
-    waits, connected = waiting.server._pending._waiting, QTcpSocket.SocketState.ConnectedState
+    waits, connected = waiting.server._upgrades.pending._waiting, QTcpSocket.SocketState.ConnectedState
     wait_until(lambda: all(entry[1].state() != connected for entry in waits))
     assert ask(waiting.port, "/").status == 404
     wait_until(lambda: counted(waiting) == 0)

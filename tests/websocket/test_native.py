@@ -463,4 +463,4 @@ def test_a_hundred_connections_leave_nothing(server) -> None:
                 client.abort()
             else:
                 client.close()
-        assert spin(lambda: not [one for one in server._route_sockets if one.isValid()])
+        assert spin(lambda: not [one for one in server._upgrades.sockets if one.isValid()])

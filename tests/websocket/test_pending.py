@@ -60,7 +60,7 @@ def test_the_thirty_first_is_refused(waiting):
     waiting.fetch()
     switched(waiting.client())  # there is room again
     clients[5].close()
-    assert spin(lambda: any(w[1].state() != State.ConnectedState for w in waiting.server._pending._waiting))
+    assert spin(lambda: any(w[1].state() != State.ConnectedState for w in waiting.server._upgrades.pending._waiting))
     switched(waiting.client())  # who has left makes room
     assert len(waiting.told) == 32
 
@@ -70,7 +70,7 @@ def test_a_pending_socket_whose_peer_left(waiting, farewell):
     client = waiting.client(handshake() + frame(TEXT, b"last words") + farewell)
     switched(client)
     client.socket.disconnectFromHost()
-    assert spin(lambda: waiting.server._pending._waiting[0][1].state() != State.ConnectedState)
+    assert spin(lambda: waiting.server._upgrades.pending._waiting[0][1].state() != State.ConnectedState)
     waiting.fetch()
     assert spin(lambda: "gone" in waiting.heard)
     assert waiting.heard == ["last words", "gone"]

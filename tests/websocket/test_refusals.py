@@ -17,7 +17,7 @@ from PySide6.QtNetwork import QSslSocket
 
 from qhttpserver_py import QHttpServer
 from qhttpserver_py._protocol.engine import Message
-from qhttpserver_py._serving.upgrade import handshake_fault, offered_subprotocols, refusal_reply
+from qhttpserver_py._serving.handshakes import handshake_fault, offered_subprotocols, refusal_reply
 from qhttpserver_py.testing.tls import TlsAuthority
 
 from ..support.rawclient import RawClient, bound, logged, spin

@@ -192,7 +192,7 @@ def test_much_sent_before_it_is_fetched(waiting):
     data = os.urandom(3 << 20)
     client.send(frame(BINARY, data))
     spin(lambda: False, 0.2)
-    connection = waiting.server._pending._waiting[0][1]
+    connection = waiting.server._upgrades.pending._waiting[0][1]
     assert connection.bytesAvailable() <= 1 << 20  # TCP holds the rest back
     waiting.fetch()
     assert spin(lambda: waiting.heard == [data])
