@@ -17,6 +17,7 @@ from PySide6.QtNetwork import QHostAddress, QHttpHeaders, QSslConfiguration
 
 from qhttpserver_py._content.typed import MisfitError, from_json, from_query
 from qhttpserver_py._protocol.engine import Message
+from qhttpserver_py._protocol.path import text
 from qhttpserver_py._qt.peer import Peer
 from qhttpserver_py._qt.snake_case import with_snake_case
 from qhttpserver_py.httperror import ContentError
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from qhttpserver_py._content.body import BodyStream
 
 _BODY_WORTH_SHARING = 16384
-_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ class QHttpServerRequest:
         for pair in pairs:
             name, equals, value = pair.strip().partition(b"=")
             if equals and name:
-                found.setdefault(_text(name.strip()), _text(value.strip().strip(b'"')))
+                found.setdefault(text(name.strip()), text(value.strip().strip(b'"')))
         return found
 
     def headers(self) -> QHttpHeaders:
@@ -336,25 +336,17 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
 
 
-def _text(octets: bytes) -> str:
-    """Decode UTF-8 as QString does: one U+FFFD for each bad octet, where Python may take several for one."""
-    try:
-        return octets.decode()
-    except UnicodeDecodeError:
-        return _ESCAPED_BYTE.sub("\ufffd", octets.decode(errors="surrogateescape"))
-
-
 def _build_url(message: Message, peer: Peer) -> QUrl:
     target = message.target
     if not target:
         return QUrl()
-    authority = _text(message.authority) or _host(peer.local_address)
+    authority = text(message.authority) or _host(peer.local_address)
     if not target.startswith(b"/"):
         target = _origin_form(message)
         if target[:1] not in b"/?#":
             return _relative_url(peer.scheme, authority, target)
     # Parsed as one string, the path of "//x/y" cannot be taken for an authority.
-    rest = _text(target)
+    rest = text(target)
     url = QUrl(f"{peer.scheme}://{authority}{rest}")
     return url if url.isValid() else QUrl(f"{peer.scheme}://{_host(peer.local_address)}{rest}")
 
@@ -374,7 +366,7 @@ def _relative_url(scheme: str, authority: str, target: bytes) -> QUrl:
     url = QUrl()
     url.setScheme(scheme)
     url.setAuthority(authority)
-    path, _, query = _text(target).partition("?")
+    path, _, query = text(target).partition("?")
     url.setPath(path, QUrl.ParsingMode.TolerantMode)
     if query:
         url.setQuery(query, QUrl.ParsingMode.TolerantMode)

@@ -8,12 +8,11 @@ routes worth trying, in order, gathered when first asked for.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Container, Iterable
 from typing import Any, Generic, TypeVar
-from urllib.parse import unquote_to_bytes
 
 from qhttpserver_py._protocol.engine import Message
+from qhttpserver_py._protocol.path import decoded_path
 
 Target = TypeVar("Target")
 Found = tuple[Target, tuple[object, ...]]
@@ -22,10 +21,6 @@ Convert = Callable[[Any], tuple[object, ...] | None]
 
 HEAD_BY_GET = "HEAD answered by GET"
 """Stands for HEAD where no route takes HEAD itself: such a route's GET answers it (RFC 9110 9.3.2)."""
-
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
-_ESCAPED_OCTET = re.compile("[\udc80-\udcff]")
 
 
 class EveryMethod:
@@ -140,7 +135,7 @@ class RouteTable(Generic[Target]):
             return found
         path = message.path
         if path is None:
-            message.path = path = decoded_path(message)
+            message.path = path = decoded_path(message.target, message.method)
         if self._stale:
             self._prepare()
         routes = self._exact.get(path) or self.candidates(path)
@@ -258,42 +253,5 @@ def path_of(message: Message) -> str:
     """Return the path that routes see, decoded once per message."""
     path = message.path
     if path is None:
-        message.path = path = decoded_path(message)
+        message.path = path = decoded_path(message.target, message.method)
     return path
-
-
-def decoded_path(message: Message) -> str:
-    """Return the path of the request target, fully percent-decoded.
-
-    The same as ``QUrl.path(FullyDecoded)``: octets that are no UTF-8 become U+FFFD, one each; with one ``%``
-    that begins no escape none of them does. But ``//x/y`` is a path as it stands: whoever
-    filters paths before us must see the same one (RFC 9112 3.2.1).
-    """
-    # Searching a str costs a fifth of searching bytes.
-    text = _text(message.target)
-    if text[:1] != "/":
-        text = _origin_form(text, message.method)
-    if "?" in text:
-        text = text[: text.index("?")]
-    if "#" in text:
-        text = text[: text.index("#")]
-    if "%" in text and _BAD_ESCAPE.search(text) is None:
-        return _text(unquote_to_bytes(text.encode()))
-    return text
-
-
-def _text(octets: bytes) -> str:
-    try:
-        return octets.decode()
-    except UnicodeDecodeError:
-        return _ESCAPED_OCTET.sub("\ufffd", octets.decode(errors="surrogateescape"))
-
-
-def _origin_form(target: str, method: str) -> str:
-    """Return the origin-form of a target in another form (RFC 9112 3.2)."""
-    absolute = _ABSOLUTE.match(target)
-    if absolute is not None:
-        rest = target[absolute.end() :]
-        # An empty path is "/" (RFC 9110 4.2.3).
-        return rest if rest[:1] == "/" else "/" + rest
-    return "" if method == "CONNECT" else target

@@ -22,11 +22,12 @@ from PySide6.QtNetwork import QHttpHeaders
 
 from qhttpserver_py._content.conditional import Decision, Representation, decide, field
 from qhttpserver_py._content.files import REASONS, OpenedFile, content_range, selected, validator_fields
+from qhttpserver_py._protocol.path import sent_path
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 from qhttpserver_py.static.downloads import attachment, content_disposition
 from qhttpserver_py.static.listing import render
-from qhttpserver_py.static.paths import is_hidden, join_url, split_path, target_path, target_query
+from qhttpserver_py.static.paths import is_hidden, join_url, split_path, target_query
 from qhttpserver_py.static.stores import Folder, Place, Resources, Store
 from qhttpserver_py.static.types import content_type
 
@@ -116,7 +117,7 @@ class StaticFiles:
         message = request._message
         if message.method not in {"GET", "HEAD"}:
             return _refuse(responder, 405, [("allow", "GET, HEAD")])
-        segments = split_path(target_path(message.target))
+        segments = split_path(sent_path(message.target, message.method))
         if segments is None:
             return _refuse(responder, 404)
         place = self._locate(segments[start:])

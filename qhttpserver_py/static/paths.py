@@ -9,25 +9,17 @@ from __future__ import annotations
 import os
 import re
 from unicodedata import category
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
+
+from qhttpserver_py._protocol.path import decoder_of
 
 # Device names that Windows finds in every directory, whatever their extension.
 _WINDOWS_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?:[ .:].*)?", re.IGNORECASE)
 _WINDOWS_ILLEGAL = frozenset('<>:"|?*')
-_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 MAXIMUM_PATH = 4096
-"""Octets of a path as sent; a longer one names nothing. Systems have no longer ones, and looking costs time."""
+"""Characters of a path as sent; a longer one names nothing. Systems have no longer ones, and looking costs time."""
 
 _DRIVE = re.compile(r"[A-Za-z]:")
-
-
-def target_path(target: bytes) -> bytes:
-    """Return the path of a request *target* as sent: no scheme and authority, query or fragment."""
-    if not target.startswith(b"/"):
-        _, found, rest = target.partition(b"://")
-        _, slash, path = rest.partition(b"/")
-        target = slash + path if found else b""
-    return target.partition(b"#")[0].partition(b"?")[0]
 
 
 def target_query(target: bytes) -> str:
@@ -36,20 +28,20 @@ def target_query(target: bytes) -> str:
     return (mark + query).decode("latin-1")
 
 
-def split_path(raw: bytes, *, windows: bool = os.name == "nt") -> list[str] | None:
-    """Return the decoded segments of a path as sent, or None if it must not be looked up.
+def split_path(sent: str, *, windows: bool = os.name == "nt") -> list[str] | None:
+    """Return the decoded segments of a path as *sent*, or None if it must not be looked up.
 
     A last segment ``""`` stands for a trailing slash. Decoding happens once. Refused are: paths that
     are not UTF-8, empty segments, ``.`` and ``..``, slashes and backslashes that were encoded (and
     backslashes that were not), control characters, drive letters, and on Windows its reserved names,
     streams and trailing dots or blanks.
     """
-    if not raw.startswith(b"/") or len(raw) > MAXIMUM_PATH:
+    # Octets that are no UTF-8 have become U+FFFD.
+    if not sent.startswith("/") or len(sent) > MAXIMUM_PATH or "\ufffd" in sent:
         return None
-    # As routes and protections see it: with one "%" that begins no escape, none of them is one.
-    decode = unquote_to_bytes if _BAD_ESCAPE.search(raw) is None else bytes
+    decode = decoder_of(sent)
     segments: list[str] = []
-    pieces = raw[1:].split(b"/")
+    pieces = sent[1:].split("/")
     for index, piece in enumerate(pieces):
         try:
             segment = decode(piece).decode("utf-8")

@@ -1,78 +1,16 @@
 import re
-import string
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PySide6.QtCore import QUrl
 
 from qhttpserver_py._protocol.engine import Message
 from qhttpserver_py._routing.pattern import INTEGER, SEGMENT, PathExpression
-from qhttpserver_py._routing.table import HEAD_BY_GET, EveryMethod, Route, RouteTable, decoded_path, path_of
-
-DECODED = QUrl.ComponentFormattingOption.FullyDecoded
+from qhttpserver_py._routing.table import HEAD_BY_GET, EveryMethod, Route, RouteTable, path_of
 
 
 def message(target, method="GET"):
     return Message(0, method, target if isinstance(target, bytes) else target.encode(), 11, [])
-
-
-PATHS = [
-    (b"/", "/"),
-    (b"/a/b", "/a/b"),
-    (b"/a?b", "/a"),
-    (b"/a#b", "/a"),
-    (b"/a?b#c", "/a"),
-    (b"/a#b?c", "/a"),
-    (b"/?", "/"),
-    (b"/a%3Fb%23c", "/a?b#c"),
-    (b"/a%2Fb", "/a/b"),
-    (b"/%25", "/%"),
-    (b"/%2541", "/%41"),
-    (b"/a+b", "/a+b"),
-    (b"/%ZZ", "/%ZZ"),
-    (b"/%", "/%"),
-    (b"/a%20b%zz", "/a%20b%zz"),
-    (b"/a%20b?%zz", "/a b"),
-    (b"/%FF", "/\ufffd"),
-    (b"/\xff", "/\ufffd"),
-    (b"/%ED%A0%80", "/\ufffd\ufffd\ufffd"),
-    (b"/%C3%A9", "/é"),
-    (b"/\xc3\xa9", "/é"),
-    (b"/%F0%9F%98%80", "/😀"),
-    (b"/%00%0A", "/\0\n"),
-    (b"/../x/./y", "/../x/./y"),
-    (b"/x;v=1", "/x;v=1"),
-    # A proxy in front sees these as they stand, and so do the rules.
-    (b"//x/y", "//x/y"),
-    (b"//x", "//x"),
-    (b"///", "///"),
-    (b"http://h/a/b?c", "/a/b"),
-    (b"HTTP://h:8/a%20b", "/a b"),
-    (b"http://h", "/"),
-    (b"http://h?q", "/"),
-    (b"http://h//x", "//x"),
-    (b"http:///x", "/x"),
-    (b"*", "*"),
-    (b"nolead", "nolead"),
-    (b"", ""),
-]
-
-
-@pytest.mark.parametrize(("target", "path"), PATHS)
-def test_decoded_path(target, path):
-    assert decoded_path(message(target)) == path
-
-
-def test_connect_names_no_path():
-    assert decoded_path(message(b"example.org:443", "CONNECT")) == ""
-
-
-@settings(deadline=None, max_examples=200)
-@given(st.text(alphabet=string.ascii_letters + "%25fFaC3zé/;+ ?#:@&=[]", max_size=20))
-def test_the_decoded_path_is_that_of_qurl(text):
-    target = "/x" + text
-    assert decoded_path(message(target)) == QUrl("http://h" + target).path(DECODED)
 
 
 def test_the_path_is_decoded_once():

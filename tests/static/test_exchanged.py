@@ -7,8 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QUrl
 
-from qhttpserver_py import QHttpServer, QHttpServerRequest
+from qhttpserver_py import QHttpServer, QHttpServerRequest, QHttpServerResponder
+from qhttpserver_py._protocol.path import sent_path
+from qhttpserver_py._routing.table import path_of
 from qhttpserver_py.security import require_bearer
 from qhttpserver_py.static import StaticFiles, mount
 from qhttpserver_py.static import stores as stores_module
@@ -58,29 +61,30 @@ def test_no_spelling_passes_by_the_protection(site: Path, target: str) -> None:
     server.close()
 
 
-@pytest.mark.parametrize("target", SPELLINGS)
-def test_routes_static_files_and_url_see_one_path(site: Path, target: str) -> None:
+@pytest.mark.parametrize(
+    "target", [*SPELLINGS, "/caf%C3%A9", "/caf%E9", "/a%2Fb", "/%", "/%4", "/%zz%41", "/a%00b", "/%41?%"]
+)
+def test_routes_protections_static_files_and_url_see_one_path(target: str) -> None:
     server = QHttpServer()
-    seen: list[str] = []
-    server.route("(.*)", lambda path, request: seen.append(path) or request.url().path())
-    server.setMissingHandler(server, lambda request, responder: responder.write(404))
+    seen: list[tuple[str, str, str]] = []
 
-    def kept(request: QHttpServerRequest) -> str:
-        seen.append(request.url().path())
-        return "x"
+    def note(request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
+        message = request._message
+        segments = split_path(sent_path(message.target, message.method))
+        url = request.url().path(QUrl.ComponentFormattingOption.FullyDecoded)
+        seen.append((path_of(message), url, "/" + "/".join(segments) if segments is not None else url))
+        responder.write()
 
-    server = QHttpServer()
-    server.route("/static/.*|//static/.*", kept)
+    server.setMissingHandler(server, note)
     ask(bound(server), target)
-    segments = split_path(target.partition("?")[0].encode())
-    if seen and segments is not None:
-        assert "/" + "/".join(segments) == seen[0]
+    ((path, url, served),) = seen
+    assert path == url == served
     server.close()
 
 
 def test_a_very_long_path_is_not_looked_up(site: Path) -> None:
-    assert split_path(b"/" + b"a/" * (MAXIMUM_PATH // 2)) is None
-    assert split_path(b"/" + b"a" * 100) is not None
+    assert split_path("/" + "a/" * (MAXIMUM_PATH // 2)) is None
+    assert split_path("/" + "a" * 100) is not None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhttpserver_py.static.paths import inside, is_hidden, join_url, split_path, target_path, target_query
+from qhttpserver_py._protocol.path import sent_path
+from qhttpserver_py.static.paths import inside, is_hidden, join_url, split_path, target_query
 
 
 @pytest.mark.parametrize(
@@ -18,14 +19,14 @@ from qhttpserver_py.static.paths import inside, is_hidden, join_url, split_path,
         ("/a%3Fb", "/a%3Fb", ""),
         ("/a#f?q", "/a", ""),
         ("http://host:1/a?b", "/a", "?b"),
-        ("http://host", "", ""),
-        ("*", "", ""),
-        ("host:443", "", ""),
+        ("http://host", "/", ""),
+        ("*", "*", ""),
+        ("host:443", "host:443", ""),
         ("/", "/", ""),
     ],
 )
 def test_target(target: str, path: str, query: str) -> None:
-    assert (target_path(target.encode()), target_query(target.encode())) == (path.encode(), query)
+    assert (sent_path(target.encode(), "GET"), target_query(target.encode())) == (path, query)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_target(target: str, path: str, query: str) -> None:
     ],
 )
 def test_paths_that_may_be_looked_up(raw: str, segments: list[str]) -> None:
-    assert split_path(raw.encode(), windows=False) == segments
+    assert split_path(raw, windows=False) == segments
 
 
 HOSTILE = [
@@ -93,7 +94,7 @@ HOSTILE = [
 @pytest.mark.parametrize("raw", HOSTILE)
 @pytest.mark.parametrize("windows", [False, True])
 def test_paths_that_must_not_be_looked_up(raw: str, windows: bool) -> None:
-    assert split_path(raw.encode(), windows=windows) is None
+    assert split_path(raw, windows=windows) is None
 
 
 @pytest.mark.parametrize(
@@ -123,12 +124,12 @@ def test_paths_that_must_not_be_looked_up(raw: str, windows: bool) -> None:
 )
 def test_names_that_windows_reads_differently(name: str) -> None:
     raw = join_url([name])
-    assert split_path(raw.encode(), windows=True) is None
+    assert split_path(raw, windows=True) is None
 
 
 @pytest.mark.parametrize("name", ["console", "nulls.txt", "com", "com10", "auxiliary", "lpt"])
 def test_names_that_only_look_reserved(name: str) -> None:
-    assert split_path(b"/" + name.encode(), windows=True) == [name]
+    assert split_path("/" + name, windows=True) == [name]
 
 
 @pytest.mark.parametrize(("name", "hidden"), [(".env", True), (".git", True), ("a.b", False), (".well-known", False)])
@@ -159,7 +160,7 @@ def test_url_cannot_name_another_host() -> None:
 @given(raw=st.text(alphabet="/.%\\2eEfF5cC0aA:~ \x00ü", max_size=24).map(lambda text: "/" + text))
 def test_nothing_joins_to_a_place_outside(raw: str) -> None:
     for windows in (True,) if os.name == "nt" else (False, True):
-        segments = split_path(raw.encode(), windows=windows)
+        segments = split_path(raw, windows=windows)
         if segments is not None:
             joined = os.path.normpath(os.path.join("/srv/www", *segments))
             assert inside("/srv/www", joined)
@@ -174,5 +175,5 @@ def test_what_is_split_joins_to_itself(names: list[str]) -> None:
         url = join_url(names)
     except UnicodeEncodeError:  # lone surrogates are no names
         return
-    segments = split_path(url.encode(), windows=False)
+    segments = split_path(url, windows=False)
     assert segments is None or segments == names
