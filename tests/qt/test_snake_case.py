@@ -9,6 +9,7 @@ import pytest
 
 import qhttpserver_py
 from qhttpserver_py import (
+    QHttpServer,
     QHttpServerConfiguration,
     QHttpServerRequest,
     QHttpServerResponse,
@@ -16,6 +17,8 @@ from qhttpserver_py import (
     QHttpServerWebSocketUpgradeResponse,
 )
 from qhttpserver_py._qt.snake_case import snake_case
+
+from ..support.rawclient import ask, bound
 
 CLASSES = [getattr(qhttpserver_py, name) for name in qhttpserver_py.__all__ if name.startswith("Q")]
 METHODS = [
@@ -55,3 +58,74 @@ def test_an_override_is_found_under_both() -> None:
             return 7
 
     assert Mine().remote_port() == 7
+
+
+class Logs:
+    """A mixin that overrides under the second name, and asks what is behind it."""
+
+    def missing_handler(self, request: Any, responder: Any) -> None:
+        self.said.append("mixin")  # type: ignore[attr-defined]
+        super().missing_handler(request, responder)  # type: ignore[misc]
+
+
+class Plain(QHttpServer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+
+class Second(Plain):
+    def missing_handler(self, request: Any, responder: Any) -> None:
+        self.said.append("second")
+        super().missing_handler(request, responder)
+
+
+class First(Plain):
+    def missingHandler(self, request: Any, responder: Any) -> None:
+        self.said.append("first")
+        super().missingHandler(request, responder)
+
+
+class SecondOverFirst(First):
+    def missing_handler(self, request: Any, responder: Any) -> None:
+        self.said.append("second")
+        super().missing_handler(request, responder)
+
+
+class FirstOverSecond(Second):
+    def missingHandler(self, request: Any, responder: Any) -> None:
+        self.said.append("first")
+        super().missingHandler(request, responder)
+
+
+class Mixed(Logs, Plain): ...
+
+
+class MixedOverSecond(Logs, Second): ...
+
+
+class MixedOverFirst(Logs, First): ...
+
+
+@pytest.mark.parametrize(
+    ("cls", "said"),
+    [
+        (Plain, []),
+        (Second, ["second"]),
+        (First, ["first"]),
+        (SecondOverFirst, ["second", "first"]),
+        (FirstOverSecond, ["first", "second"]),
+        (Mixed, ["mixin"]),
+        (MixedOverSecond, ["mixin", "second"]),
+        (MixedOverFirst, ["mixin", "first"]),
+    ],
+)
+@pytest.mark.usefixtures("qapp")
+def test_overrides_and_super_under_either_name(cls: type[Plain], said: list[str]) -> None:
+    server = cls()
+    assert ask(bound(server), "/nothing").status == 404
+    assert server.said == said
+    server.said.clear()
+    for name in ("missing_handler", "missingHandler"):
+        assert callable(getattr(server, name)), name
+    server.close()
