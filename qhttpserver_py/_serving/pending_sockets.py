@@ -85,7 +85,7 @@ class PendingSockets:
             socket.deleteLater()
             return False
         socket.blockSignals(True)
-        socket.setParent(websocket)  # not the listening server's any more, which may go first
+        _belong(socket, websocket)  # not to the listening server any more, which may go first
         websocket.setParent(parent)
         seat = connection.core.admission.seat(connection.host)
         self._waiting.append((websocket, socket, rest, seat))
@@ -176,10 +176,24 @@ def _shake_hands(socket: Any, head: bytes, subprotocol: str) -> QWebSocket | Non
     return websocket  # type: ignore[no-any-return]
 
 
+def _belong(socket: Any, websocket: Any) -> None:
+    """Have *socket* deleted with *websocket*.
+
+    PySide did not make the QWebSocket: it would keep the wrapper of a child of its for ever.
+    """
+    holder = [QObject()]
+    socket.setParent(holder[0])
+
+    def delete(*_: object) -> None:  # a function, see ``when_destroyed()``
+        holder.clear()
+
+    websocket.destroyed.connect(delete)
+
+
 def _free_at_end(websocket: Any, seat: Seat) -> None:
     """Have the limits on connections count *websocket* as long as it is connected, whoever owns it."""
 
-    def free(*_: object) -> None:  # a function, that ``_context.when_destroyed`` knows why
+    def free(*_: object) -> None:  # a function, see ``when_destroyed()``
         seat.free()
 
     websocket.disconnected.connect(free)

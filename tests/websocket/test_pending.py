@@ -233,6 +233,31 @@ def test_a_thousand_upgrades_leave_nothing(upgrading):
     assert len(upgrading.server.findChildren(QObject)) < 20
 
 
+@pytest.mark.parametrize("backend", ["qt", "native"])
+def test_a_socket_with_a_parent_leaves_no_wrapper(upgrading, backend):
+    upgrading.server.setWebSocketBackend(backend)
+    parent = QObject()
+
+    def once():
+        client = upgrading.client()
+        switched(client)
+        assert spin(lambda: upgrading.sockets)
+        upgrading.sockets[0].setParent(parent)
+        upgrading.sockets[0].disconnected.connect(upgrading.sockets[0].deleteLater)
+        client.socket.abort()
+        assert spin(lambda: upgrading.heard == ["gone"])
+        upgrading.sockets.clear()
+        upgrading.heard.clear()
+        settle()
+        assert not parent.children()
+
+    once()
+    before = count(QTcpSocket)
+    for _ in range(5):
+        once()
+    assert count(QTcpSocket) <= before + 1
+
+
 def test_the_thread_of_the_server(upgrading):
     switched(upgrading.client())
     assert upgrading.sockets[0].thread() is QThread.currentThread()
