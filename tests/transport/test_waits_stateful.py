@@ -1,8 +1,8 @@
 """Whatever a peer has begun and whatever the handlers do, something ends every connection: the table of waits.
 
 A walk through the states of a connection, over HTTP/1 and HTTP/2, with a clock of our own. In the end the peer falls
-silent, or sends an octet a second. A connection may then wait for the program alone: for what a handler owes. Once that is given, and
-its time has passed, nothing may be left.
+silent, or sends an octet a second. A connection may then wait for the program alone: for what a handler owes. Once
+that is given, and its time has passed, nothing may be left.
 """
 
 from __future__ import annotations
