@@ -215,26 +215,42 @@ class Waits(Protocol):
         ...
 
 
+class EngineState:
+    """What an engine tells its connection besides events."""
+
+    __slots__ = ("linger", "partial", "should_close")
+
+    def __init__(self, partial: int = 0) -> None:
+        self.should_close = False
+        """Close once everything queued is written. Set by the engine, never reset."""
+        self.linger = False
+        """The peer may still be sending: shut down our side, drain, then close (RFC 9112 9.6)."""
+        self.partial = partial
+        """0: between messages. 1: a head is incomplete. 2: a body is incomplete."""
+
+
 class Engine(Protocol):
     """What the connection needs of HTTP/1 or HTTP/2."""
 
     interleaves: bool
     """Whether several messages may be answered at once, in any order (HTTP/2)."""
-    should_close: bool
-    """Close once everything queued is written. Set by the engine, never reset."""
-    linger: bool
-    """The peer may still be sending: shut down our side, drain, then close (RFC 9112 9.6)."""
-    partial: int
-    """0: between messages. 1: a head is incomplete. 2: a body is incomplete."""
-    body_limit: BodyLimit
-    """Asked once per message with a body."""
+    state: EngineState
+    """Whether to close, and how; whether a message is incomplete."""
+
+    @property
+    def body_limit(self) -> BodyLimit:
+        """What is asked once for each message with a body; it may be replaced."""
+        ...
+
+    @body_limit.setter
+    def body_limit(self, limit: BodyLimit, /) -> None: ...
 
     @property
     def waits(self) -> Waits:
         """What waits for the peer."""
         ...
 
-    def receive_data(self, data: bytes) -> list[Event]:
+    def receive_data(self, data: bytes, /) -> list[Event]:
         """Take bytes from the peer; return what they complete.
 
         A message with a body that is not all here yet is returned twice: with ``complete``

@@ -68,7 +68,7 @@ class Closer:
         if socket is None:  # whoever heard of the end deleted the server
             return
         self.closing_at = monotonic() + GRACE
-        if not connection.engine.linger:
+        if not connection.engine.state.linger:
             sockets.disconnect(socket)
             writer.watch_end(connection)
             return

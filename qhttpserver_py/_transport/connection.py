@@ -116,7 +116,7 @@ class Connection:
             return not reader.first
         engine = self.engine
         engine.rest()
-        waits = requests.exchanges or requests.busy or requests.queue or engine.partial or engine.interleaves
+        waits = requests.exchanges or requests.busy or requests.queue or engine.state.partial or engine.interleaves
         return not (waits or self.deadlines.waits)
 
     # ---- the peer sent bytes
@@ -265,7 +265,7 @@ class Connection:
         """Write a reply of our own making, and close lingering."""
         self.writer.write_raw(self, reply)
         if self.socket is not None and not self.closer.closing:
-            self.engine.linger = True
+            self.engine.state.linger = True
             self.requests.forget_exchanges()  # the one that wrote this is answered, not cancelled
             self.finish()
 

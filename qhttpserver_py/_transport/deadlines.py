@@ -110,7 +110,7 @@ class Deadlines:
             self._sweep_idle(connection)
 
     def _sweep_idle(self, connection: Timed) -> None:
-        if connection.engine.partial == 2 and not connection.reader.held:
+        if connection.engine.state.partial == 2 and not connection.reader.held:
             exchanges = connection.requests.exchanges.values()
             bodies = [exchange.body for exchange in exchanges if exchange.body is not None]
             if all(body.is_hungry() for body in bodies):  # else the peer waits for us

@@ -72,7 +72,7 @@ class Reader:
             return []
         engine = connection.engine
         events = engine.receive_data(data)
-        if engine.partial == 1:
+        if engine.state.partial == 1:
             self.head_since = self.head_since or now
         else:
             self.head_since = 0.0

@@ -108,7 +108,7 @@ class Writer:
             self._put_piece(connection, pieces)
         elif pieces:
             self._put(connection, pieces)
-        if engine.should_close:
+        if engine.state.should_close:
             connection.finish()
 
     def _flush_fairly(self, connection: Writable) -> None:

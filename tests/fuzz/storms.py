@@ -59,7 +59,7 @@ class Peer:
         waiting = [
             number
             for number in self.messages
-            if number in self.engine._streams and self.engine._streams[number].reply is None
+            if number in self.engine._streams.open and self.engine._streams.open[number].reply is None
         ]
         return waiting[argument % len(waiting)] if waiting else 0
 
@@ -130,19 +130,20 @@ def http2_windows(octets: bytes) -> None:
         ACTS[octets[place] % len(ACTS)](peer, octets[place + 1])
         engine.data_to_send(65536)
         assert process_time() - began < MOST_SECONDS
-        streams = engine._streams.values()
+        streams = engine._streams.open.values()
         assert len(streams) <= STREAMS
         assert engine.held == sum(stream.reply.size for stream in streams if stream.reply is not None)
-        assert engine._bodies.held == engine._limits.pool.held == sum(stream.kept for stream in streams)
-        assert engine._bodies.held <= CONNECTION_BODIES + engine._limits.body_size + STREAMS * BODY
-        assert engine._uploads == sum(s.upload is not None and not s.upload.tunnel for s in streams)
-        assert {message.stream_id for message, _ in engine.waits.uploads()} <= set(engine._streams)
+        bodies, limits = engine._streams.bodies, engine._receiver._limits
+        assert bodies.held == limits.pool.held == sum(stream.kept for stream in streams)
+        assert bodies.held <= CONNECTION_BODIES + limits.body_size + STREAMS * BODY
+        assert engine._streams.uploads == sum(s.upload is not None and not s.upload.tunnel for s in streams)
+        assert {message.stream_id for message, _ in engine.waits.uploads()} <= set(engine._streams.open)
     engine.terminate()
     engine.data_to_send()
-    assert not engine._streams
-    assert engine.should_close
+    assert not engine._streams.open
+    assert engine.state.should_close
     assert not engine.held
-    assert not engine._limits.pool.held
+    assert not engine._receiver._limits.pool.held
 
 
 SEEDS = [

@@ -85,11 +85,11 @@ def http1(octets: bytes) -> None:
     assert refused in ([], [len(seen) - 1])
     if refused:
         assert not cut.receive_data(REQUEST)
-    assert len(whole._unread) < MEMORY
+    assert len(whole._receiver._unread) < MEMORY
     for outcome in seen:
         if isinstance(outcome, int):
             cut.refuse(Refusal(1, outcome, ""))
-        elif not cut.should_close:
+        elif not cut.state.should_close:
             cut.send_response(1, 200, ((b"a", b"b"),), b"body")
     answer = cut.data_to_send()
     assert answer.count(b"HTTP/1.1 ") + answer.count(b"HTTP/1.0 ") <= len(seen)
@@ -189,7 +189,7 @@ def response(octets: bytes) -> None:
     assert not engine.data_to_send()
     if engine.aborted:
         return
-    assert seen.whole == 1 or engine.should_close
+    assert seen.whole == 1 or engine.state.should_close
     assert seen.body == body
     expected = value.strip(b" \t")
     own = {b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"date", b"upgrade"}

@@ -215,8 +215,8 @@ def wide(client: Client) -> None:
 def ended_by(client: Client, code: ErrorCodes) -> bool:
     """Whether the connection ended with GOAWAY *code*, and nothing after it is listened to."""
     last = client.frames()[-1]
-    assert client.engine.should_close
-    assert client.engine.linger
+    assert client.engine.state.should_close
+    assert client.engine.state.linger
     assert client.engine.receive_data(headers(1001)) == []
     assert client.engine.data_to_send() == b""
     return last.kind == GOAWAY and last.code == code
@@ -225,7 +225,7 @@ def ended_by(client: Client, code: ErrorCodes) -> bool:
 def alive(client: Client) -> bool:
     """Whether the connection still answers PING."""
     client.send(ping(b"alive???"))
-    return Frame(PING, ACK, 0, b"alive???") in client.frames() and not client.engine.should_close
+    return Frame(PING, ACK, 0, b"alive???") in client.frames() and not client.engine.state.should_close
 
 
 def connection_error(code: ErrorCodes, *frames: bytes, client: Client | None = None) -> None:

@@ -155,7 +155,7 @@ def test_pipelined_requests_wait_in_the_socket() -> None:
     settle()
     assert len(connection.requests.queue) <= READ_BUFFER // len(REQUEST) + 1
     assert connection.socket.bytesAvailable() <= READ_BUFFER
-    assert connection.engine._unread == b"" or len(connection.engine._unread) <= READ_BUFFER
+    assert connection.engine._receiver._unread == b"" or len(connection.engine._receiver._unread) <= READ_BUFFER
     later.set_result("now")
     assert client.reply().body == b"now"
     assert client.reply().body == b"home"

@@ -360,7 +360,7 @@ def test_a_head_that_stalls_is_late_all_the_same(server: QHttpServer) -> None:
     crowd = Crowd(bound(server), server)
     client = crowd.clients[0]
     client.send(b"GET /hello HTTP/1.1\r\nHost:")
-    wait_until(lambda: any(connection.engine.partial for connection in crowd.core.connections))
+    wait_until(lambda: any(connection.engine.state.partial for connection in crowd.core.connections))
     crowd.silence()
     assert crowd.parked == 3
     assert len(crowd.core._parking.resting) == 2

@@ -1,4 +1,4 @@
-"""The HTTP/1.0 and 1.1 engine (RFC 9112): the receiver, and replies in the order of the requests.
+"""The HTTP/1.0 and 1.1 engine (RFC 9112): replies in the order of the requests, which its receiver reads.
 
 Strategy: the usual reply is one look-up and one formatting; everything unusual goes through
 ``ResponseHead``. What a reply has to know of its request was noted when that was parsed.
@@ -6,7 +6,7 @@ Strategy: the usual reply is one look-up and one formatting; everything unusual 
 
 from __future__ import annotations
 
-from qhttpserver_py._protocol.engine import Headers, Limits, Refusal, Waits
+from qhttpserver_py._protocol.engine import BodyLimit, EngineState, Event, Headers, Limits, Message, Refusal, Waits
 from qhttpserver_py._protocol.http1.head import ASKED, CLOSE, CONNECT, HEAD, HTTP10, INCOMPLETE
 from qhttpserver_py._protocol.http1.receiver import Http1Receiver
 from qhttpserver_py._protocol.http1.response import (
@@ -29,10 +29,22 @@ _JOIN_BELOW = 16384  # shorter bodies are copied into their head's bytes object
 _UNUSUAL = HEAD | CONNECT | INCOMPLETE  # requests whose replies are framed in their own way
 
 
-class Http1Engine(Http1Receiver):
+class Http1Engine:
     """Fills ``Engine`` for HTTP/1. One message is answered at a time, in order; its stream is always 1."""
 
-    __slots__ = ("_framing", "_out", "_prefix", "_prefix_of", "_reply_left", "aborted")
+    __slots__ = (
+        "_framing",
+        "_limits",
+        "_out",
+        "_owed",
+        "_prefix",
+        "_prefix_of",
+        "_receiver",
+        "_reply_left",
+        "aborted",
+        "receive_data",
+        "state",
+    )
 
     interleaves = False
     can_send = False
@@ -40,7 +52,12 @@ class Http1Engine(Http1Receiver):
     waits: Waits = NothingWaits()
 
     def __init__(self, limits: Limits) -> None:
-        super().__init__(limits)
+        self.state = EngineState()
+        self._limits = limits
+        self._receiver = Http1Receiver(limits, self.state)
+        self._owed = self._receiver.owed
+        self.receive_data = self._receiver.receive_data
+        """See ``Engine``. The receiver's method itself: a call less for each read."""
         self.aborted = False
         """The last reply was cut short: closing must not look like its end."""
         self._framing = -1  # of the reply that was begun, -1: none
@@ -50,9 +67,38 @@ class Http1Engine(Http1Receiver):
         self._prefix = b""
         self._prefix_of: tuple[int, int, Headers] = (0, 0, ())
 
+    @property
+    def body_limit(self) -> BodyLimit:
+        """See ``Engine``."""
+        return self._receiver.body_limit
+
+    @body_limit.setter
+    def body_limit(self, limit: BodyLimit) -> None:
+        self._receiver.body_limit = limit
+
+    # ---- receiving
+
+    def receive_eof(self) -> list[Event]:
+        """See ``Engine``."""
+        return self._receiver.receive_eof()
+
+    def unfinished(self) -> list[Message]:
+        """See ``Engine``."""
+        return self._receiver.unfinished()
+
+    def unread(self) -> bytes | None:
+        """Return, once, what came behind an upgrade request; None if it was more than is kept."""
+        return self._receiver.unread()
+
+    def resume(self) -> None:
+        """Go on with HTTP, because the upgrade is refused: the reply ends the connection, other input is dropped."""
+        self._receiver.resume()
+
+    # ---- replying
+
     def send_continue(self, stream_id: int) -> None:  # noqa: ARG002
         """See ``Engine``."""
-        if self._message is not None:
+        if self._receiver.message is not None:
             self._out.append(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def send_interim(self, stream_id: int, status: int, headers: Headers) -> None:  # noqa: ARG002
@@ -80,7 +126,7 @@ class Http1Engine(Http1Receiver):
                     self._finish(linger=not bits & ASKED)
                 return
         self.send_headers(stream_id, status, headers, len(body))
-        if not self.should_close:
+        if not self.state.should_close:
             if self._framing != NOTHING and body:
                 self._out.append(body)
             self._reply_left = 0
@@ -128,7 +174,7 @@ class Http1Engine(Http1Receiver):
 
     def _may_reply(self, *, begun: bool) -> bool:
         """Whether there is a peer to reply to; misuse raises."""
-        if self.should_close:
+        if self.state.should_close:
             return False
         if not self._owed or (self._framing >= 0) != begun:
             raise RuntimeError("no reply was begun" if begun else "no message waits for a reply")
@@ -142,20 +188,20 @@ class Http1Engine(Http1Receiver):
             self._finish(linger=not bits & ASKED or bool(bits & INCOMPLETE))
 
     def _finish(self, *, linger: bool) -> None:
-        self._stop_reading()
+        self._receiver.stop_reading()
         self._owed.clear()
-        self.should_close = True
-        self.linger = (self.linger or linger) and not self._eof
+        self.state.should_close = True
+        self.state.linger = (self.state.linger or linger) and not self._receiver.eof
 
     def refuse(self, refusal_event: Refusal) -> None:
         """See ``Engine``."""
-        if self.should_close:
+        if self.state.should_close:
             return
         if self._framing >= 0:  # the refused message's reply has begun: no second one behind it
             self.abort(refusal_event.stream_id)
             return
         if refusal_event.status:
-            decision = self._message.decision if self._message is not None else None
+            decision = self._receiver.message.decision if self._receiver.message is not None else None
             fields = refusal_event.fields or (decision.fields if decision is not None else ())
             self._out.append(refusal(refusal_event.status, fields))
         self._finish(linger=True)
@@ -166,7 +212,7 @@ class Http1Engine(Http1Receiver):
         self._reply_left = 0
         self.aborted = True
         self._finish(linger=False)
-        self.linger = False
+        self.state.linger = False
 
     def consumed(self, stream_id: int, size: int) -> None:
         """See ``Engine``. Over HTTP/1 the connection just reads no further."""
@@ -188,7 +234,7 @@ class Http1Engine(Http1Receiver):
 
     def rest(self) -> None:
         """See ``Engine``."""
-        self._known.forget()
+        self._receiver.known.forget()
         self._prefix_of, self._prefix = (0, 0, ()), b""
 
     def close(self) -> None:
@@ -197,8 +243,8 @@ class Http1Engine(Http1Receiver):
             self._finish(linger=False)
             return
         self._owed[0] |= CLOSE
-        if len(self._owed) > 1 or self._message is None:
-            self._stop_reading()
+        if len(self._owed) > 1 or self._receiver.message is None:
+            self._receiver.stop_reading()
 
     def terminate(self) -> bool:
         """See ``Engine``."""

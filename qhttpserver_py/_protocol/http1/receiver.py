@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from io import BytesIO
 
-from qhttpserver_py._protocol.engine import BodyLimit, Event, Limits, Message, Refusal
+from qhttpserver_py._protocol.engine import BodyLimit, EngineState, Event, Limits, Message, Refusal
 from qhttpserver_py._protocol.http1.chunked import ChunkedDecoder
 from qhttpserver_py._protocol.http1.fields import Fault
 from qhttpserver_py._protocol.http1.head import CHUNKED, CLOSE, INCOMPLETE, HeadReader, parse_head, within
@@ -25,50 +25,49 @@ _BETWEEN, _IN_HEAD, _IN_BODY, _UPGRADING, _DEAF = range(5)
 
 
 class Http1Receiver:
-    """Everything of ``Http1Engine`` that only reads."""
+    """The part of ``Http1Engine`` that reads. Only it changes where in its input a connection is."""
 
     __slots__ = (
         "_body",
         "_chunks",
-        "_eof",
         "_input",
-        "_known",
         "_left",
         "_limits",
-        "_message",
-        "_owed",
         "_reader",
+        "_state",
         "_unread",
         "body_limit",
-        "linger",
-        "partial",
-        "should_close",
+        "eof",
+        "known",
+        "message",
+        "owed",
     )
 
     body_limit: BodyLimit
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, state: EngineState) -> None:
         self._limits = limits
-        self._known = Repeated(limits)
+        self._state = state
+        self.known = Repeated(limits)
         self.body_limit = lambda _message: limits.body_size
-        self.should_close = False
-        self.linger = False
-        self.partial = 0
         self._input = _BETWEEN
         self._reader: HeadReader | None = None
-        self._message: Message | None = None  # its body is arriving
+        self.message: Message | None = None
+        """The message whose body is arriving."""
         self._chunks: ChunkedDecoder | None = None
         self._left = 0  # octets of a sized body still to come
         self._body: BytesIO | None = None
         self._unread = b""
-        self._eof = False
-        self._owed: deque[int] = deque()  # reply bits of each message not yet answered, oldest first
+        self.eof = False
+        """Whether the peer has ended its half."""
+        self.owed: deque[int] = deque()
+        """The reply bits of each message that is not answered yet, oldest first; whoever answers takes them."""
 
     def receive_data(self, data: bytes) -> list[Event]:
         """See ``Engine``."""
         if self._input:
             return self._receive(data)
-        known = self._known
+        known = self.known
         message, bits = known.whole, known.bits
         if message is None or data != known.head or known.under != self._limits.generation:
             found = known.recall(data, 0) if data.endswith(b"\r\n\r\n") else None
@@ -76,14 +75,14 @@ class Http1Receiver:
                 return self._receive(data)
             message, bits = found[0], found[1]
             message.complete = True
-        self._owed.append(bits)
+        self.owed.append(bits)
         if bits & CLOSE:
             self._input = _DEAF
         return [message]
 
     def _receive(self, data: bytes) -> list[Event]:
         events: list[Event] = []
-        before = self._message
+        before = self.message
         if before is not None:
             self._choose_body(before)
         pos, end = 0, len(data)
@@ -98,7 +97,7 @@ class Http1Receiver:
                     break
         except Fault as fault:
             events.append(self._fail(fault))
-        message = self._message
+        message = self.message
         if message is not None and (message is not before or (message.streaming and message.pieces)):
             events.append(message)
         self._note_partial()
@@ -106,22 +105,22 @@ class Http1Receiver:
 
     def _note_partial(self) -> None:
         if self._input == _IN_HEAD and self._reader is not None:
-            self.partial = 1 if self._reader.buffer else 0
+            self._state.partial = 1 if self._reader.buffer else 0
         else:
-            self.partial = 2 if self._input == _IN_BODY else 0
+            self._state.partial = 2 if self._input == _IN_BODY else 0
 
     def _put_aside(self, data: bytes, pos: int) -> None:
         if self._input == _UPGRADING:
             self._unread += data[pos:]
             if len(self._unread) > MAX_UNREAD:
                 raise Fault(400, "too much data behind an upgrade request")
-        elif not self._eof:
-            self.linger = True  # closing now would reset the connection under our reply
+        elif not self.eof:
+            self._state.linger = True  # closing now would reset the connection under our reply
 
     def _take_head(self, data: bytes, pos: int, events: list[Event]) -> int:
         reader = self._reader
         if reader is None:
-            found = self._known.recall(data, pos)
+            found = self.known.recall(data, pos)
             if found is not None:
                 return self._accept(*found, data, events)
             stop = data.find(b"\r\n\r\n", pos) + 4
@@ -141,14 +140,14 @@ class Http1Receiver:
     def _begin(self, head: bytes, data: bytes, pos: int, events: list[Event]) -> int:
         """A head is complete; what follows it in *data* from *pos* on is its body, or the next head."""
         message, bits, length = parse_head(head, self._limits)
-        self._known.learn(head, message, bits, length)
+        self.known.learn(head, message, bits, length)
         return self._accept(message, bits, length, pos, data, events)
 
     def _accept(self, message: Message, bits: int, length: int, pos: int, data: bytes, events: list[Event]) -> int:
         if length:
             return self._begin_body(message, bits, length, data, pos, events)
         message.complete = True
-        self._owed.append(bits)
+        self.owed.append(bits)
         events.append(message)
         if message.websocket:
             self._input = _UPGRADING
@@ -159,12 +158,12 @@ class Http1Receiver:
     def _begin_body(self, message: Message, bits: int, length: int, data: bytes, pos: int, events: list[Event]) -> int:
         limit = self.body_limit(message)
         if 0 <= limit < length:
-            self._message = message
+            self.message = message
             raise Fault(413, "content-length above the limit")
         stop = pos + length
         if length != CHUNKED and stop <= len(data):  # all here, as with most uploads
             self._input = _DEAF if bits & CLOSE else _BETWEEN
-            self._owed.append(bits)
+            self.owed.append(bits)
             message.body = data[pos:stop]
             message.complete = True
             message.expects_continue = False
@@ -173,11 +172,11 @@ class Http1Receiver:
         if pos < len(data):
             message.expects_continue = False  # the peer did not wait (RFC 9110 10.1.1)
         self._input = _IN_BODY
-        self._message = message
+        self.message = message
         self._body = None
         self._left = 0 if length == CHUNKED else length
         self._chunks = ChunkedDecoder(self._limits, limit) if length == CHUNKED else None
-        self._owed.append(bits | INCOMPLETE)
+        self.owed.append(bits | INCOMPLETE)
         return pos
 
     def _take_body(self, data: bytes, pos: int, events: list[Event]) -> int:
@@ -211,11 +210,11 @@ class Http1Receiver:
     def _keep(self, piece: bytes) -> None:
         if self._body is not None:
             self._body.write(piece)
-        elif piece and self._message is not None:
-            self._message.pieces.append(piece)
+        elif piece and self.message is not None:
+            self.message.pieces.append(piece)
 
     def _complete_body(self, events: list[Event]) -> None:
-        message = self._message
+        message = self.message
         assert message is not None
         if self._chunks is not None:
             message.trailers = self._chunks.trailers
@@ -225,47 +224,48 @@ class Http1Receiver:
             message.body = b"".join(message.pieces)
             message.pieces.clear()
         message.complete = True
-        self._message = self._body = self._chunks = None
-        self._owed[-1] &= ~INCOMPLETE
-        self._input = _DEAF if self._owed[-1] & CLOSE else _BETWEEN
+        self.message = self._body = self._chunks = None
+        self.owed[-1] &= ~INCOMPLETE
+        self._input = _DEAF if self.owed[-1] & CLOSE else _BETWEEN
         events.append(message)
 
     def _fail(self, fault: Fault) -> Refusal:
-        message = self._message
-        self._stop_reading()
+        message = self.message
+        self.stop_reading()
         return Refusal(1, fault.status, fault.detail, message)
 
-    def _stop_reading(self) -> None:
+    def stop_reading(self) -> None:
+        """Interpret nothing more, and forget what is incomplete."""
         self._input = _DEAF
-        self._message = self._body = self._chunks = self._reader = None
+        self.message = self._body = self._chunks = self._reader = None
         self._unread = b""
-        self.partial = 0
+        self._state.partial = 0
 
     def receive_eof(self) -> list[Event]:
         """See ``Engine``. What was asked completely is still answered (RFC 9112 9.6)."""
-        self._eof = True
-        if self.partial:
+        self.eof = True
+        if self._state.partial:
             return [self._fail(Fault(400, "the request was cut short"))]
         if self._input != _UPGRADING:
-            self._stop_reading()
-        if self._owed:
-            self._owed[-1] |= CLOSE
+            self.stop_reading()
+        if self.owed:
+            self.owed[-1] |= CLOSE
         else:
-            self.should_close = True
+            self._state.should_close = True
         return []
 
     def unfinished(self) -> list[Message]:
         """See ``Engine``."""
-        return [self._message] if self._message is not None else []
+        return [self.message] if self.message is not None else []
 
     def unread(self) -> bytes | None:
-        """Return, once, what came behind an upgrade request; None if it was more than is kept."""
+        """See ``Http1Engine``."""
         if self._input != _UPGRADING:
             return None
         data, self._unread = self._unread, b""
         return data
 
     def resume(self) -> None:
-        """The upgrade is not taken: the reply ends the connection, what else came is dropped."""
-        self._stop_reading()
-        self.linger = not self._eof
+        """See ``Http1Engine``."""
+        self.stop_reading()
+        self._state.linger = not self.eof

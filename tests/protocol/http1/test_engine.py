@@ -27,7 +27,7 @@ def engine() -> Http1Engine:
 def test_it_is_an_engine(engine: Http1Engine) -> None:
     typed: Engine = engine
     assert not typed.interleaves
-    assert (typed.partial, typed.should_close, typed.linger) == (0, False, False)
+    assert (typed.state.partial, typed.state.should_close, typed.state.linger) == (0, False, False)
     assert typed.backlog(1) == 0
     typed.consumed(1, 5)
     assert typed.data_to_send() == b""
@@ -70,30 +70,30 @@ def test_rfc9112_9_3_persistence(version: str, connection: str | None, persisten
         engine, reply = answered(data, limits)
         spoken = "1.0" if version == "1.0" else "1.1"
         assert reply == f"HTTP/{spoken} 200 OK|content-length: 2|" + (KEEP if persistent else SHUT) + "hi"
-        assert engine.should_close is not persistent
-        assert not engine.linger  # it was the peer who wanted it
+        assert engine.state.should_close is not persistent
+        assert not engine.state.linger  # it was the peer who wanted it
         assert bool(engine.receive_data(GET)) is persistent
 
 
 def test_connection_fields_are_one_list() -> None:
     engine, _ = answered(request(b"GET / HTTP/1.1", b"Connection: keep-alive", b"Connection: close"))
-    assert engine.should_close
+    assert engine.state.should_close
 
 
 def test_rfc9112_9_6_what_follows_close_is_not_interpreted(engine: Http1Engine) -> None:
     message(engine.receive_data(request(b"GET / HTTP/1.1", b"Connection: close") + GET * 3))
     assert engine.receive_data(GET) == []
     engine.send_response(1, 200, (), b"")
-    assert engine.should_close
-    assert engine.linger  # unread requests would make the close a reset
+    assert engine.state.should_close
+    assert engine.state.linger  # unread requests would make the close a reset
 
 
 def test_close_by_the_handler_lingers(engine: Http1Engine) -> None:
     assert len(engine.receive_data(GET * 2)) == 2
     engine.send_response(1, 200, ((b"connection", b"close"),), b"")
     assert sent(engine) == "HTTP/1.1 200 OK|content-length: 0|" + SHUT
-    assert engine.should_close
-    assert engine.linger
+    assert engine.state.should_close
+    assert engine.state.linger
     engine.send_response(1, 200, (), b"late")  # the second request's: nobody is there to take it
     assert engine.data_to_send() == b""
 
@@ -129,7 +129,7 @@ def test_a_refusal_waits_for_its_turn(engine: Http1Engine) -> None:
     engine.send_response(1, 200, (), b"")
     engine.refuse(cast("Refusal", second))
     assert sent(engine) == f"HTTP/1.1 200 OK|content-length: 0|{KEEP}HTTP/1.1 400 Bad Request|content-length: 0|{SHUT}"
-    assert engine.should_close
+    assert engine.state.should_close
     engine.refuse(cast("Refusal", second))
     assert engine.data_to_send() == b""
 
@@ -138,14 +138,14 @@ def test_a_refusal_waits_for_its_turn(engine: Http1Engine) -> None:
 def test_refusals_are_whole_replies(status: int, engine: Http1Engine) -> None:
     engine.refuse(Refusal(1, status, "why"))
     assert sent(engine).startswith(f"HTTP/1.1 {status} ")
-    assert engine.should_close
-    assert engine.linger
+    assert engine.state.should_close
+    assert engine.state.linger
 
 
 def test_a_refusal_without_an_answer(engine: Http1Engine) -> None:
     engine.refuse(Refusal(1, 0, "gone"))
     assert engine.data_to_send() == b""
-    assert engine.should_close
+    assert engine.state.should_close
 
 
 # ---- streamed replies
@@ -190,7 +190,7 @@ def test_announced_length(engine: Http1Engine) -> None:
     engine.send_chunk(1, b"lo")
     engine.end_stream(1)
     assert sent(engine) == f"HTTP/1.1 200 OK|content-length: 5|{KEEP}hello"
-    assert not engine.should_close
+    assert not engine.state.should_close
 
 
 def test_a_body_shorter_than_announced_is_an_abort(engine: Http1Engine) -> None:
@@ -198,7 +198,7 @@ def test_a_body_shorter_than_announced_is_an_abort(engine: Http1Engine) -> None:
     engine.send_headers(1, 200, (), 5)
     engine.send_chunk(1, b"hel")
     engine.end_stream(1)
-    assert (engine.should_close, engine.aborted, engine.linger) == (True, True, False)
+    assert (engine.state.should_close, engine.aborted, engine.state.linger) == (True, True, False)
     assert engine.receive_data(GET) == []
 
 
@@ -206,10 +206,10 @@ def test_http10_gets_a_stream_ended_by_the_close(engine: Http1Engine) -> None:
     message(engine.receive_data(request(b"GET / HTTP/1.0", b"Connection: keep-alive")))
     engine.send_headers(1, 200, (), None)
     engine.send_chunk(1, b"one")
-    assert not engine.should_close
+    assert not engine.state.should_close
     engine.end_stream(1)
     assert sent(engine) == f"HTTP/1.0 200 OK|{SHUT}one"
-    assert (engine.should_close, engine.aborted) == (True, False)
+    assert (engine.state.should_close, engine.aborted) == (True, False)
 
 
 @pytest.mark.parametrize("data", [request(b"HEAD / HTTP/1.1"), request(b"HEAD / HTTP/1.0", b"Connection: keep-alive")])
@@ -220,7 +220,7 @@ def test_rfc9110_9_3_2_head_gets_no_body(data: bytes, length: int | None, engine
     engine.send_chunk(1, b"hello")
     engine.end_stream(1)
     assert sent(engine).endswith(KEEP)
-    assert not engine.should_close
+    assert not engine.state.should_close
 
 
 @pytest.mark.parametrize("status", [204, 205, 304])
@@ -232,7 +232,7 @@ def test_rfc9112_6_3_status_without_content(status: int, engine: Http1Engine) ->
     engine.send_chunk(1, b"body")
     engine.end_stream(1, ((b"a", b"b"),))
     assert "body" not in sent(engine)
-    assert not engine.should_close
+    assert not engine.state.should_close
 
 
 def test_misuse_raises_and_changes_nothing(engine: Http1Engine) -> None:
@@ -258,7 +258,7 @@ def test_abort(engine: Http1Engine) -> None:
     message(engine.receive_data(GET))
     engine.send_headers(1, 200, (), None)
     engine.abort(1)
-    assert (engine.should_close, engine.aborted, engine.linger) == (True, True, False)
+    assert (engine.state.should_close, engine.aborted, engine.state.linger) == (True, True, False)
     engine.send_chunk(1, b"late")
     engine.end_stream(1)
     assert sent(engine) == f"HTTP/1.1 200 OK|transfer-encoding: chunked|{KEEP}"
@@ -269,18 +269,18 @@ def test_abort(engine: Http1Engine) -> None:
 
 def test_eof_between_messages(engine: Http1Engine) -> None:
     assert engine.receive_eof() == []
-    assert engine.should_close
+    assert engine.state.should_close
 
 
 def test_eof_behind_requests_lets_them_be_answered(engine: Http1Engine) -> None:
     assert len(engine.receive_data(GET * 2)) == 2
     assert engine.receive_eof() == []
-    assert not engine.should_close
+    assert not engine.state.should_close
     engine.send_response(1, 200, (), b"")
-    assert not engine.should_close
+    assert not engine.state.should_close
     engine.send_response(1, 200, (), b"")
     assert sent(engine) == f"HTTP/1.1 200 OK|content-length: 0|{KEEP}HTTP/1.1 200 OK|content-length: 0|{SHUT}"
-    assert (engine.should_close, engine.linger) == (True, False)
+    assert (engine.state.should_close, engine.state.linger) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -292,15 +292,15 @@ def test_rfc9112_8_a_request_cut_short_is_refused(data: bytes, engine: Http1Engi
     event = refusal(engine.receive_eof())
     assert event.status == 400
     engine.refuse(event)
-    assert engine.should_close
-    assert not engine.linger  # there is nothing more to wait for
+    assert engine.state.should_close
+    assert not engine.state.linger  # there is nothing more to wait for
 
 
 def test_empty_lines_are_no_request(engine: Http1Engine) -> None:
     assert engine.receive_data(b"\r\n\r\n") == []
-    assert engine.partial == 0
+    assert engine.state.partial == 0
     assert engine.receive_eof() == []
-    assert engine.should_close
+    assert engine.state.should_close
 
 
 @pytest.mark.parametrize(
@@ -319,25 +319,25 @@ def test_empty_lines_are_no_request(engine: Http1Engine) -> None:
 )
 def test_partial(data: bytes, partial: int, engine: Http1Engine) -> None:
     engine.receive_data(data)
-    assert engine.partial == partial
+    assert engine.state.partial == partial
 
 
 def test_close_when_idle(engine: Http1Engine) -> None:
     engine.receive_data(GET[:5])
     engine.close()
-    assert engine.should_close
+    assert engine.state.should_close
     assert engine.receive_data(GET[5:]) == []
 
 
 def test_close_lets_the_reply_in_hand_finish(engine: Http1Engine) -> None:
     assert len(engine.receive_data(GET * 2)) == 2
     engine.close()
-    assert not engine.should_close
+    assert not engine.state.should_close
     assert engine.receive_data(GET) == []
     engine.send_response(1, 200, (), b"x")
     assert sent(engine) == f"HTTP/1.1 200 OK|content-length: 1|{SHUT}x"
-    assert engine.should_close
-    assert engine.linger
+    assert engine.state.should_close
+    assert engine.state.linger
 
 
 def test_close_inside_a_streamed_reply(engine: Http1Engine) -> None:
@@ -347,7 +347,7 @@ def test_close_inside_a_streamed_reply(engine: Http1Engine) -> None:
     engine.send_chunk(1, b"x")
     engine.end_stream(1)
     assert sent(engine).endswith("1|x|0||")
-    assert engine.should_close
+    assert engine.state.should_close
 
 
 def test_close_inside_an_upload_waits_for_the_rest(engine: Http1Engine) -> None:

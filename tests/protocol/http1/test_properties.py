@@ -149,8 +149,8 @@ def test_cuts_change_nothing(stream: tuple[bytes, list[bytes]], bounds: Limits) 
     data, pieces = stream
     whole, cut = Http1Engine(bounds), Http1Engine(copy(bounds))
     assert feed(cut, pieces) == feed(whole, [data])
-    assert cut.partial == whole.partial
-    assert (cut._input, cut.unread()) == (whole._input, whole.unread())
+    assert cut.state.partial == whole.state.partial
+    assert (cut._receiver._input, cut.unread()) == (whole._receiver._input, whole.unread())
 
 
 @settings(max_examples=200, deadline=None)
@@ -188,9 +188,9 @@ def test_memory_is_bounded(pieces: list[bytes]) -> None:
     engine = Http1Engine(bounds)
     for piece in pieces:
         engine.receive_data(piece)
-        held = len(engine._unread) + (engine._body.tell() if engine._body else 0)
-        held += len(engine._reader.buffer) if engine._reader else 0
-        held += sum(map(len, engine._message.pieces)) if engine._message else 0
+        held = len(engine._receiver._unread) + (engine._receiver._body.tell() if engine._receiver._body else 0)
+        held += len(engine._receiver._reader.buffer) if engine._receiver._reader else 0
+        held += sum(map(len, engine._receiver.message.pieces)) if engine._receiver.message else 0
         assert held <= MAX_UNREAD + 3000
 
 
@@ -202,11 +202,11 @@ def test_replies_never_raise_and_end_when_they_must(
     engine = Http1Engine(Limits())
     for piece in stream[1]:
         for event in engine.receive_data(piece):
-            if engine.should_close:
+            if engine.state.should_close:
                 break
             if isinstance(event, Refusal):
                 engine.refuse(event)
-                assert engine.should_close
+                assert engine.state.should_close
             elif isinstance(event, Message) and event.complete:
                 if streamed:
                     engine.send_headers(1, status, ((b"x", b"y"),), None)

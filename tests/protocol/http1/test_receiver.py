@@ -22,16 +22,16 @@ def engine() -> Http1Engine:
 
 def test_a_body_that_is_all_here(engine: Http1Engine) -> None:
     got = message(engine.receive_data(upload(5, b"hello")))
-    assert (got.body, got.complete, engine.partial) == (b"hello", True, 0)
+    assert (got.body, got.complete, engine.state.partial) == (b"hello", True, 0)
     assert message(engine.receive_data(GET)).target == b"/"
 
 
 def test_a_body_in_pieces_is_announced_and_handed_over_once(engine: Http1Engine) -> None:
     got = message(engine.receive_data(upload(5, b"he")))
-    assert (got.complete, engine.partial) == (False, 2)
+    assert (got.complete, engine.state.partial) == (False, 2)
     assert engine.receive_data(b"ll") == []
     assert message(engine.receive_data(b"o" + GET[:3])) is got
-    assert (got.body, got.complete, got.pieces, engine.partial) == (b"hello", True, [], 1)
+    assert (got.body, got.complete, got.pieces, engine.state.partial) == (b"hello", True, [], 1)
 
 
 def test_a_chunked_body_in_pieces(engine: Http1Engine) -> None:
@@ -102,7 +102,7 @@ def test_a_body_refused_behind_a_begun_reply_aborts_it(engine: Http1Engine) -> N
     engine.data_to_send()
     engine.refuse(event)
     assert engine.data_to_send() == b""
-    assert engine.should_close
+    assert engine.state.should_close
     assert engine.aborted
 
 
@@ -112,8 +112,8 @@ def test_rfc9112_9_3_an_early_reply_ends_the_connection(expects: bool, engine: H
     message(engine.receive_data(upload(5, b"", *fields)))
     engine.send_response(1, 404, (), b"")
     assert sent(engine) == f"HTTP/1.1 404 Not Found|content-length: 0|{SHUT}"
-    assert engine.should_close
-    assert engine.linger
+    assert engine.state.should_close
+    assert engine.state.linger
     assert engine.receive_data(b"hello" + GET) == []
 
 
@@ -125,7 +125,7 @@ def test_a_reply_may_begin_while_the_body_arrives(engine: Http1Engine) -> None:
     engine.send_chunk(1, b"hello")
     engine.end_stream(1)
     assert sent(engine) == f"HTTP/1.1 200 OK|transfer-encoding: chunked|{SHUT}5|hello|0||"
-    assert engine.should_close
+    assert engine.state.should_close
 
 
 # ---- 100-continue (RFC 9110 10.1.1)
@@ -158,7 +158,7 @@ def test_rfc9110_10_1_1_continue(engine: Http1Engine) -> None:
     engine.send_continue(1)  # the body is here meanwhile
     assert engine.data_to_send() == b""
     engine.send_response(1, 200, (), b"")
-    assert not engine.should_close
+    assert not engine.state.should_close
 
 
 def test_a_body_too_large_is_refused_before_100(engine: Http1Engine) -> None:
@@ -210,8 +210,8 @@ def test_an_upgrade_not_taken_is_answered_and_ends(engine: Http1Engine) -> None:
     assert engine.receive_data(GET) == []
     engine.send_response(1, 403, (), b"no")
     assert sent(engine) == f"HTTP/1.1 403 Forbidden|content-length: 2|{SHUT}no"
-    assert engine.should_close
-    assert engine.linger
+    assert engine.state.should_close
+    assert engine.state.linger
 
 
 def test_what_follows_an_upgrade_is_bounded(engine: Http1Engine) -> None:
@@ -226,11 +226,11 @@ def test_connect_is_a_request_like_others(engine: Http1Engine) -> None:
     assert len(engine.receive_data(connect + GET)) == 2
     engine.send_response(1, 501, (), b"")
     engine.send_response(1, 200, (), b"")
-    assert not engine.should_close
+    assert not engine.state.should_close
     message(engine.receive_data(connect))
     engine.send_response(1, 200, (), b"tunnel?")
     assert sent(engine).endswith(f"HTTP/1.1 200 OK|{SHUT}")
-    assert engine.should_close
+    assert engine.state.should_close
 
 
 # ---- what is remembered
@@ -247,7 +247,7 @@ def test_a_request_said_again_is_the_same_message_on_its_connection_alone(engine
 )
 def test_what_is_not_remembered(data: bytes, engine: Http1Engine) -> None:
     engine.receive_data(data)
-    assert engine._known.head == b""
+    assert engine._receiver.known.head == b""
 
 
 def test_memory_does_not_outlive_a_limit(engine: Http1Engine) -> None:

@@ -38,7 +38,7 @@ def told(event: object) -> tuple[object, ...]:
 
 
 def state(engine: Http1Engine) -> tuple[object, ...]:
-    return (engine._input, engine.partial, list(engine._owed)[-1:], engine._left)
+    return (engine._receiver._input, engine.state.partial, list(engine._owed)[-1:], engine._receiver._left)
 
 
 def after(data: bytes, *before: bytes, bounds: Limits | None = None) -> list[tuple[object, ...]]:
@@ -54,7 +54,7 @@ def recalled(data: bytes, first: bytes | None = None) -> bool:
     """Whether *data* needs no parser behind *first*."""
     engine = Http1Engine(Limits())
     engine.receive_data(first or head())
-    return engine._known.recall(data, 0) is not None
+    return engine._receiver.known.recall(data, 0) is not None
 
 
 @pytest.mark.parametrize(
@@ -175,8 +175,8 @@ def test_the_end_that_the_peer_asks_for_is_known_too() -> None:
 def test_nothing_is_told_when_it_was_forgotten() -> None:
     engine = Http1Engine(Limits())
     engine.receive_data(head())
-    engine._known.forget()
-    assert engine._known.recall(head(b"GET /b HTTP/1.1"), 0) is None
+    engine._receiver.known.forget()
+    assert engine._receiver.known.recall(head(b"GET /b HTTP/1.1"), 0) is None
     assert told(engine.receive_data(head(b"GET /b HTTP/1.1"))[0]) == plainly(head(b"GET /b HTTP/1.1"))[0]
 
 
@@ -219,7 +219,7 @@ def test_mutated_heads_mean_the_same(heads: tuple[list[bytes], bytes], bounds: L
     engine = Http1Engine(copy(bounds))
     for earlier in before:
         engine.receive_data(earlier)
-        if engine._input:  # in a body, or deaf: what comes is no head
+        if engine._receiver._input:  # in a body, or deaf: what comes is no head
             return
         engine._owed.clear()
     assert [*map(told, engine.receive_data(data)), state(engine)] == plainly(data, copy(bounds))

@@ -229,8 +229,8 @@ def test_must_refuse(data: bytes, status: int, way: Callable[[bytes], list[bytes
     reply = engine.data_to_send()
     assert reply.startswith(b"HTTP/1.1 %d " % status)
     assert reply.endswith(b"content-length: 0\r\nconnection: close\r\n\r\n")
-    assert engine.should_close
-    assert engine.linger
+    assert engine.state.should_close
+    assert engine.state.linger
     assert engine.receive_data(NEXT) == []
 
 
@@ -287,7 +287,7 @@ def test_must_accept(data: bytes, expected: tuple[str, bytes, int, bytes], way: 
     first = messages[0]
     assert (first.method, first.target, first.version, first.body) == expected
     assert [message.target for message in messages[1:]] == [b"/next"] * follows
-    assert engine.partial == 0
+    assert engine.state.partial == 0
 
 
 VALID_HOSTS = [

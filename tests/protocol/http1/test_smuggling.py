@@ -229,8 +229,8 @@ def test_none_yields_two_requests(data: bytes, size: int) -> None:
     assert messages == []
     assert len(refusals) == 1
     engine.refuse(refusals[0])
-    assert engine.should_close
-    assert engine.linger
+    assert engine.state.should_close
+    assert engine.state.linger
     assert engine.data_to_send().count(b"HTTP/1.1 ") == 1
 
 
@@ -255,8 +255,8 @@ def test_pause_based_a_refused_upload_is_not_the_next_request(start: bytes) -> N
     assert not message.complete
     engine.send_response(1, 404, (), b"")
     assert b"connection: close" in engine.data_to_send()
-    assert engine.should_close
-    assert engine.linger
+    assert engine.state.should_close
+    assert engine.state.linger
     assert engine.receive_data(HIDDEN) == []
     assert engine.receive_data(HIDDEN) == []
 

@@ -130,14 +130,14 @@ FLOODS: dict[str, Callable[[], Iterator[bytes]]] = {
 def flood(client: Client, frames: Iterator[bytes], most: int, batch: int) -> int:
     """Send until the engine wants to close; return how many were taken."""
     sent = 0
-    while not client.engine.should_close:
+    while not client.engine.state.should_close:
         wire = b"".join(next(frames) for _ in range(batch))
         sent += batch
         assert sent <= most, "never calmed down"
         for event in client.engine.receive_data(wire):
             if isinstance(event, Refusal):
                 client.engine.refuse(event)
-        if not client.engine.should_close:
+        if not client.engine.state.should_close:
             client.engine.data_to_send()
     return sent
 
@@ -162,7 +162,7 @@ def test_floods_take_no_memory(name: str) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert client.engine.should_close
+    assert client.engine.state.should_close
     assert peak < 3_000_000
 
 
@@ -202,7 +202,7 @@ def test_a_preface_of_one_byte_at_a_time_holds_no_more_than_it() -> None:
     client = Client(greet=False)
     for octet in PREFACE[:-1]:
         assert client.send(bytes((octet,))) == []
-    assert client.engine._reader.holds == 23
+    assert client.engine._receiver._reader.holds == 23
 
 
 # ---- HPACK bombs
@@ -280,7 +280,7 @@ def test_streams_passed_over_are_remembered_in_bounds() -> None:
     for stream_id in range(1, 40001, 4):
         for event in client.engine.receive_data(headers(stream_id)):
             client.engine.send_response(event.stream_id, 200, (), b"")
-    assert len(client.engine._history._gaps) <= 64
+    assert len(client.engine._streams.history._gaps) <= 64
 
 
 def test_stalled_windows_hold_what_the_handlers_gave_and_no_more() -> None:
@@ -321,7 +321,7 @@ def test_heavy_use_is_no_abuse() -> None:
         client.engine.data_to_send()
         client.engine.receive_data(window_update(0, 50))
         encoded = client.encoder.encode(GET)
-    assert not client.engine.should_close
+    assert not client.engine.state.should_close
 
 
 def test_a_download_with_an_update_per_kilobyte_is_no_abuse() -> None:
@@ -331,7 +331,7 @@ def test_a_download_with_an_update_per_kilobyte_is_no_abuse() -> None:
     while client.engine.backlog(1):
         client.engine.receive_data((window_update(0, 1024) + window_update(1, 1024)) * 16)
         client.engine.data_to_send()
-    assert not client.engine.should_close
+    assert not client.engine.state.should_close
 
 
 def test_an_upload_in_small_chunks_is_no_abuse() -> None:
@@ -352,7 +352,7 @@ def test_a_browser_that_cancels_half_of_its_requests_is_no_abuse() -> None:
         client.engine.receive_data(rst_stream(stream_id))
         client.engine.send_response(stream_id + 2, 200, (), b"")
         client.engine.data_to_send()
-    assert not client.engine.should_close
+    assert not client.engine.state.should_close
 
 
 def test_time_forgives() -> None:
@@ -362,7 +362,7 @@ def test_time_forgives() -> None:
         client.engine.receive_data(headers(stream_id))
         client.engine.receive_data(rst_stream(stream_id) + ping() * 10)
         now += 0.06
-    assert not client.engine.should_close
+    assert not client.engine.state.should_close
     for _ in range(5000):
         client.engine.receive_data(ping())
     assert ended_by(client, CALM)

@@ -56,7 +56,7 @@ def test_a_change_of_windows_is_charged_by_the_streams_it_moves() -> None:
         for stream_id in range(1, 2 * streams, 2):
             client.get(stream_id)
         taken = 0
-        while not client.engine.should_close:
+        while not client.engine.state.should_close:
             client.send(settings((INITIAL_WINDOW_SIZE, taken % 2)))
             taken += 1
         return taken
@@ -93,7 +93,7 @@ def test_of_many_requests_in_one_write_as_many_are_answered_as_were_allowed(coun
     events = client.send(*[headers(stream_id) for stream_id in range(1, 2 * count, 2)])
     messages = [event for event in events if isinstance(event, Message)]
     assert [message.stream_id for message in messages] == list(range(1, 201, 2))
-    assert not client.engine.should_close
+    assert not client.engine.state.should_close
     for message in messages:
         client.engine.send_response(message.stream_id, 200, (), b"hello")
     frames = client.frames()
@@ -105,8 +105,8 @@ def test_of_many_requests_in_one_write_as_many_are_answered_as_were_allowed(coun
     if count == 1000:
         assert client.get(2 * count + 1)
         return
-    assert client.engine.should_close
-    assert client.engine.linger
+    assert client.engine.state.should_close
+    assert client.engine.state.linger
     last = frames[-1]
     assert (last.kind, last.code, last.payload[:4]) == (GOAWAY, ErrorCodes.ENHANCE_YOUR_CALM, (199).to_bytes(4, "big"))
 
@@ -130,7 +130,7 @@ def test_the_end_of_a_grace_says_what_was_processed_before_it_closes() -> None:
     client.send(headers(5))
     client.frames()
     assert client.engine.terminate()
-    assert client.engine.should_close
+    assert client.engine.state.should_close
     *resets, last = client.frames()
     assert {(one.kind, one.stream_id) for one in resets} == {(RST_STREAM, 1), (RST_STREAM, 3)}
     assert (last.kind, last.code, last.payload[:4]) == (GOAWAY, 0, b"\0\0\0\3")
@@ -207,7 +207,7 @@ def test_bodies_of_a_connection_are_held_within_its_budget_and_all_arrive() -> N
     uploader = Uploader(client, 40, MIB)
     held, answered = 0, 0
     while uploader.step() or uploader.complete:
-        held = max(held, client.engine._bodies.held)
+        held = max(held, client.engine._streams.bodies.held)
         for message in uploader.complete:
             assert len(message.body) == MIB
             client.engine.send_response(message.stream_id, 200, (), b"")
@@ -217,7 +217,7 @@ def test_bodies_of_a_connection_are_held_within_its_budget_and_all_arrive() -> N
     assert answered == 40
     windows = 40 * 65535
     assert held <= 2 * MIB + MIB + windows
-    assert client.engine._bodies.held == client.engine._limits.pool.held == 0
+    assert client.engine._streams.bodies.held == client.engine._receiver._limits.pool.held == 0
 
 
 @pytest.mark.usefixtures("small")
@@ -225,7 +225,7 @@ def test_bodies_whose_requests_are_not_answered_count_too() -> None:
     client = Client()
     uploader = Uploader(client, 40, MIB)
     uploader.until_still()
-    assert client.engine._bodies.held <= 2 * MIB + MIB + 40 * 65535
+    assert client.engine._streams.bodies.held <= 2 * MIB + MIB + 40 * 65535
     done = len(uploader.complete)
     assert 1 <= done < 5
     assert client.engine.waits.uploads() == []  # they wait for us
@@ -250,7 +250,7 @@ def test_connections_share_the_servers_budget_and_each_goes_on_with_one_body() -
     for client in clients[1:]:
         client.engine.lost()
         client.engine.lost()
-    assert limits.pool.held == clients[0].engine._bodies.held
+    assert limits.pool.held == clients[0].engine._streams.bodies.held
     for message in uploaders[0].complete:
         clients[0].engine.send_response(message.stream_id, 200, (), b"")
     uploaders[0].read()
@@ -267,9 +267,9 @@ def test_a_body_that_is_given_up_makes_room() -> None:
     uploader.read()
     assert uploader.step()
     client.engine.receive_eof()
-    for stream_id in tuple(client.engine._streams):
+    for stream_id in tuple(client.engine._streams.open):
         client.engine.abort(stream_id)
-    assert client.engine._limits.pool.held == 0
+    assert client.engine._receiver._limits.pool.held == 0
 
 
 @pytest.mark.usefixtures("small")
@@ -288,7 +288,7 @@ def test_a_body_that_is_taken_in_pieces_is_not_collected() -> None:
         uploader.read()
     assert total == 8 * MIB
     assert message.complete
-    assert client.engine._bodies.held == 0
+    assert client.engine._streams.bodies.held == 0
 
 
 def test_what_came_before_a_consumer_is_there_first() -> None:
@@ -379,4 +379,4 @@ def test_few_octets_that_stand_for_many_are_not_remembered() -> None:
         encoded = client.encoder.encode([*GET, *entry, *entry, *entry, (b"n", b"%d" % (stream_id % 20))])
         client.send(len(encoded).to_bytes(3, "big") + bytes((1, 5)) + stream_id.to_bytes(4, "big") + encoded)
         client.engine.send_response(stream_id, 200, (), b"")
-    assert not any(head.size > 8192 for head in client.engine._heads._kept.values())
+    assert not any(head.size > 8192 for head in client.engine._receiver.heads._kept.values())

@@ -164,12 +164,12 @@ def test_a_body_in_later_reads_makes_two_events() -> None:
     (head,) = client.send(headers(1, POST, OPEN))
     assert isinstance(head, Message)
     assert not head.complete
-    assert client.engine.partial == 2
+    assert client.engine.state.partial == 2
     assert client.send(data(1, b"abc")) == []
     assert client.send(data(1, b"de", END_STREAM)) == [head]
     assert head.complete
     assert (head.body, head.pieces) == (b"abcde", [])
-    assert client.engine.partial == 0
+    assert client.engine.state.partial == 0
 
 
 def test_a_body_in_the_same_read_makes_one_event() -> None:
@@ -308,14 +308,14 @@ def test_close_lets_replies_finish_and_says_goaway_behind_them() -> None:
     client.engine.close()
     client.engine.close()
     client.frames()
-    assert not client.engine.should_close
+    assert not client.engine.state.should_close
     assert client.send(headers(5)) == []
     assert [(one.kind, one.code) for one in client.frames()] == [(RST_STREAM, 7)]
     client.engine.send_response(1, 200, (), b"late")
-    assert not client.engine.should_close
+    assert not client.engine.state.should_close
     client.engine.end_stream(3)
     last = client.frames()[-1]
-    assert client.engine.should_close
+    assert client.engine.state.should_close
     assert (last.kind, last.code, last.payload[:4]) == (GOAWAY, 0, b"\0\0\0\3")
     assert client.answers[1].body == b"late"
     assert client.answers[3].ended
@@ -324,8 +324,8 @@ def test_close_lets_replies_finish_and_says_goaway_behind_them() -> None:
 def test_close_of_an_idle_connection_closes() -> None:
     client = Client()
     client.engine.close()
-    assert client.engine.should_close
-    assert not client.engine.linger
+    assert client.engine.state.should_close
+    assert not client.engine.state.linger
 
 
 def test_half_close_ends_uploads_and_lets_replies_finish() -> None:
@@ -335,9 +335,9 @@ def test_half_close_ends_uploads_and_lets_replies_finish() -> None:
     (reset,) = client.engine.receive_eof()
     assert isinstance(reset, Reset)
     assert reset.stream_id == 3
-    assert not client.engine.should_close
+    assert not client.engine.state.should_close
     client.engine.send_response(1, 200, (), b"x")
-    assert client.engine.should_close
+    assert client.engine.state.should_close
     client.frames()
     assert client.answers[1].body == b"x"
 
@@ -345,7 +345,7 @@ def test_half_close_ends_uploads_and_lets_replies_finish() -> None:
 def test_half_close_of_an_idle_connection_closes() -> None:
     client = Client()
     assert client.engine.receive_eof() == []
-    assert client.engine.should_close
+    assert client.engine.state.should_close
 
 
 def test_the_last_stream_number_asks_the_client_to_reconnect() -> None:
@@ -353,25 +353,25 @@ def test_the_last_stream_number_asks_the_client_to_reconnect() -> None:
     client.get(2**31 - 1)
     client.engine.send_response(2**31 - 1, 200, (), b"x")
     assert client.frames()[-1].kind == GOAWAY
-    assert client.engine.should_close
+    assert client.engine.state.should_close
 
 
 def test_partial_tells_heads_bodies_and_neither_apart() -> None:
     client = Client(greet=False)
-    assert client.engine.partial == 1
+    assert client.engine.state.partial == 1
     client.send(PREFACE + settings())
-    assert client.engine.partial == 0
+    assert client.engine.state.partial == 0
     client.send(headers(1)[:5])
-    assert client.engine.partial == 1
+    assert client.engine.state.partial == 1
     client.send(headers(1)[5:] + headers(3)[:5])
-    assert client.engine.partial == 0, "something came: this is no peer that hesitates"
+    assert client.engine.state.partial == 0, "something came: this is no peer that hesitates"
     client.send(headers(3)[5:])
     client.send(headers(5, POST, 0))
-    assert client.engine.partial == 1
+    assert client.engine.state.partial == 1
     client.send(frame(CONTINUATION, END_HEADERS, 5))
-    assert client.engine.partial == 2
+    assert client.engine.state.partial == 2
     client.send(data(5, b"", END_STREAM))
-    assert client.engine.partial == 0
+    assert client.engine.state.partial == 0
 
 
 def test_an_error_cancels_what_was_handed_out_and_withholds_the_rest() -> None:

@@ -93,7 +93,7 @@ def test_a_body_that_grows_beyond_the_limit_is_refused_and_its_rest_ignored() ->
     assert (client.answers[1].status, client.answers[1].ended, client.answers[1].reset) == (413, True, None)
     assert client.send(data(1, b"crossed"), headers(1, [(b"x", b"y")])) == []
     assert client.get(3).stream_id == 3
-    assert client.engine.partial == 0
+    assert client.engine.state.partial == 0
 
 
 def test_the_limit_may_depend_on_the_message() -> None:
@@ -132,7 +132,7 @@ def test_a_refusal_of_the_connection_says_goodbye() -> None:
     client = Client()
     client.engine.refuse(Refusal(0, 408, "too slow"))
     assert client.frames()[-1].kind == GOAWAY
-    assert client.engine.should_close
+    assert client.engine.state.should_close
 
 
 def test_what_comes_between_a_refusal_and_its_answer_is_dropped() -> None:
@@ -147,7 +147,7 @@ def test_what_comes_between_a_refusal_and_its_answer_is_dropped() -> None:
     (event,) = client.send(headers(5, POST, OPEN), data(5, b"x" * 11), headers(5, [(b"x", b"y")]))
     assert isinstance(event, Refusal)
     assert event.status == 413
-    assert client.engine.partial == 0
+    assert client.engine.state.partial == 0
 
 
 def test_resets_are_remembered_in_bounds() -> None:
@@ -156,10 +156,10 @@ def test_resets_are_remembered_in_bounds() -> None:
         client.send(headers(stream_id, POST, OPEN))
         client.engine.abort(stream_id)
         client.frames()
-    assert len(client.engine._history._resets) == 512
+    assert len(client.engine._streams.history._resets) == 512
     assert client.send(data(1199, b"crossed")) == []
     assert client.send(data(1, b"long ago")) != []
-    assert client.engine.should_close
+    assert client.engine.state.should_close
 
 
 @pytest.mark.parametrize("body", [True, False])

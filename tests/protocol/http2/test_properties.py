@@ -64,11 +64,11 @@ class Connection:
         if reply == "close":
             self.engine.close()
         self.sent += self.engine.data_to_send()
-        assert self.engine.partial in {0, 1, 2}
-        assert self.engine._reader.holds <= 16384 + 9
-        assert len(self.engine._streams) <= 100
-        assert self.engine.held == sum(self.engine.backlog(one) for one in self.engine._streams)
-        assert self.engine._uploads == sum(s.upload is not None for s in self.engine._streams.values())
+        assert self.engine.state.partial in {0, 1, 2}
+        assert self.engine._receiver._reader.holds <= 16384 + 9
+        assert len(self.engine._streams.open) <= 100
+        assert self.engine.held == sum(self.engine.backlog(one) for one in self.engine._streams.open)
+        assert self.engine._streams.uploads == sum(s.upload is not None for s in self.engine._streams.open.values())
 
     def take(self, message: Message, reply: str) -> None:
         stream_id = message.stream_id
@@ -88,7 +88,7 @@ class Connection:
             self.stream(stream_id, reply)
 
     def answer(self, stream_id: int, body: bytes) -> None:
-        stream = self.engine._streams.get(stream_id)
+        stream = self.engine._streams.open.get(stream_id)
         if stream is not None and stream.reply is None:
             self.engine.send_response(stream_id, 200, [(b"content-type", b"text/plain")], body)
 
@@ -119,7 +119,7 @@ def test_any_sequence_of_frames(sequence: list[tuple[bytes, str]], cut: int, gre
         connection.answer(stream_id, b"late")
     connection.sent += engine.data_to_send()
     check_sent(connection.sent)
-    if engine.should_close:
+    if engine.state.should_close:
         engine.receive_eof()
 
 

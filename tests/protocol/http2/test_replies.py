@@ -416,7 +416,7 @@ def test_caches_are_bounded_and_stay_right() -> None:
     encoder = client.engine._outbox.encoder
     assert max(len(encoder._kept), len(encoder._lengths)) <= 64
     assert len(encoder._seen) <= 256
-    assert len(client.engine._heads._kept) <= 32
+    assert len(client.engine._receiver.heads._kept) <= 32
 
 
 def test_many_unique_fields_do_not_pile_up() -> None:

@@ -276,7 +276,7 @@ def test_5_4_1_goaway_comes_before_the_close_and_names_the_last_stream() -> None
     client.send(frame(PING, 0, 0, b"short"))
     last = client.frames()[-1]
     assert (last.kind, last.payload[:4], last.code) == (GOAWAY, b"\0\0\0\7", SIZE)
-    assert client.engine.should_close
+    assert client.engine.state.should_close
 
 
 def test_5_4_2_a_reset_is_not_answered_with_a_reset() -> None:

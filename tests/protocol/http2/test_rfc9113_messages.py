@@ -71,7 +71,7 @@ def test_8_1_an_early_reply_lets_the_client_finish() -> None:
     client.frames()
     answer = client.answers[1]
     assert (answer.status, answer.body, answer.ended, answer.reset) == (403, b"no", True, None)
-    assert client.engine.partial == 0
+    assert client.engine.state.partial == 0
     assert drained(client, 1_000_000) >= 1_000_000
     assert client.send(data(1, b"x", END_STREAM)) == []
     assert alive(client)
@@ -123,7 +123,7 @@ def test_8_1_a_client_may_end_its_request_behind_the_reply(last: bytes) -> None:
     client.engine.send_response(1, 403, (), b"")
     client.frames()
     assert client.send(window_update(1, 5), last) == []
-    assert client.engine._lingering == {}
+    assert client.engine._streams.lingering == {}
     assert alive(client)
 
 
@@ -271,7 +271,7 @@ def test_8_5_connect_is_answered_before_the_stream_ends() -> None:
     assert (client.answers[1].status, client.answers[1].body, client.answers[1].ended) == (404, b"no", True)
     assert client.send(data(1, b"more", END_STREAM)) == []
     assert alive(client)
-    assert client.engine.partial == 0
+    assert client.engine.state.partial == 0
 
 
 @pytest.mark.parametrize("flags", [OPEN, OPEN | END_STREAM])

@@ -123,7 +123,7 @@ def test_octets_go_both_ways_until_both_halves_are_closed() -> None:
     assert client.answers[1].body == b"to the client, on and on"
     assert client.answers[1].ended
     client.engine.close()
-    assert client.engine.should_close
+    assert client.engine.state.should_close
 
 
 def test_after_our_half_close_the_peers_octets_still_come() -> None:
@@ -137,7 +137,7 @@ def test_after_our_half_close_the_peers_octets_still_come() -> None:
     assert client.send(data(1, b"", END_STREAM)) == [message]
     assert alive(client)
     client.engine.close()
-    assert client.engine.should_close
+    assert client.engine.state.should_close
 
 
 def test_octets_held_back_leave_before_our_half_close() -> None:
@@ -178,7 +178,7 @@ def test_a_tunnel_is_no_request_whose_body_is_awaited() -> None:
     asked(client, 1)
     tunnel(client, 3)
     assert client.engine.unfinished() == []
-    assert client.engine.partial == 0
+    assert client.engine.state.partial == 0
 
 
 def test_a_refused_tunnel_is_answered_and_what_the_peer_sends_on_is_dropped() -> None:
@@ -211,7 +211,7 @@ def test_the_end_of_the_connection_is_a_reset() -> None:
     tunnel(client)
     (event,) = client.engine.receive_eof()
     assert isinstance(event, Reset)
-    assert client.engine.should_close
+    assert client.engine.state.should_close
 
 
 def test_headers_inside_a_tunnel_are_a_stream_error() -> None:
