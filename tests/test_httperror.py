@@ -9,7 +9,7 @@ from http import HTTPStatus
 import pytest
 from PySide6.QtCore import QObject
 
-from qhttpserver_py import HttpError, QHttpServer, QHttpServerRequest, QHttpServerResponder, QHttpServerResponse
+from qhttpserver_py import HttpError, QHttpServerRequest, QHttpServerResponder, QHttpServerResponse
 from qhttpserver_py.forms import parse_form
 from qhttpserver_py.httperror import ContentError
 
@@ -18,13 +18,6 @@ from .support.rawclient import RawClient, bound
 pytestmark = pytest.mark.usefixtures("qapp")
 
 Code = QHttpServerResponder.StatusCode
-
-
-@pytest.fixture
-def server():
-    made = QHttpServer()
-    yield made
-    made.close()
 
 
 def refuse() -> None:

@@ -19,6 +19,7 @@ from qhttpserver_py import (
     QHttpServerResponder,
 )
 
+from .support.kept import kept_responder
 from .support.rawclient import RawClient, ask, bound, listening, logged, reported, settle, spin
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -356,17 +357,12 @@ def test_close_lets_replies_in_flight_finish() -> None:
 
 
 def test_close_drops_what_does_not_finish_in_time() -> None:
-    kept: list[Any] = []
-    server = QHttpServer()
-    server.route("/never", lambda _request, responder: kept.append(responder))
-    client = RawClient(bound(server))
-    client.get("/never")
-    assert spin(lambda: kept)
+    server, client, responder = kept_responder()
     server.close(50)
     assert not client.closed
     assert client.wait_closed()
     assert client.received == b""
-    assert kept[0].isResponseCanceled()
+    assert responder.isResponseCanceled()
 
 
 def test_close_from_a_handler_still_answers_it() -> None:

@@ -15,6 +15,7 @@ from PySide6.QtNetwork import QHttpHeaders
 
 from qhttpserver_py import QHttpServer, QHttpServerResponder, QHttpServerResponse
 
+from .support.kept import kept_responder
 from .support.rawclient import RawClient, Reply, ask, bound, logged, reported, spin
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -362,17 +363,6 @@ def test_every_state_times_every_call(state: str, call: str) -> None:
     with logged():
         assert answered(act).status == 200
     assert (outcome[0] is None) is ((state, call) in ALLOWED)
-
-
-def kept_responder() -> tuple[QHttpServer, RawClient, QHttpServerResponder]:
-    """A server, a client that waits for its reply, and the responder that owes it."""
-    kept: list[QHttpServerResponder] = []
-    server = QHttpServer()
-    server.route("/", lambda _request, responder: kept.append(responder))
-    client = RawClient(bound(server))
-    client.get("/")
-    assert spin(lambda: kept)
-    return server, client, kept[0]
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from qhttpserver_py import QHttpServer, QHttpServerRequest, QHttpServerResponder, QHttpServerResponse
+from qhttpserver_py import QHttpServerRequest, QHttpServerResponder, QHttpServerResponse
 
 from .support.rawclient import RawClient, bound, logged
 
 pytestmark = pytest.mark.usefixtures("qapp")
 Method = QHttpServerRequest.Method
-
-
-@pytest.fixture
-def server():
-    made = QHttpServer()
-    yield made
-    made.close()
 
 
 def ask(server, path, *fields, method="GET"):

@@ -16,11 +16,14 @@ from ..support.rawclient import RawClient, ask, bound, logged, spin
 pytestmark = pytest.mark.usefixtures("qapp", "own_loop")
 
 
-@pytest.fixture
-def server():
-    made = QHttpServer()
-    yield made
-    made.close()
+def check_failed(server: QHttpServer, begun: bool) -> None:
+    """Check that a response that was begun is cut, and that another is 500."""
+    client = RawClient(bound(server))
+    client.get("/")
+    if begun:
+        assert client.wait_closed()
+    else:
+        assert client.reply().status == 500
 
 
 def start(status: int = 200, *headers: tuple[bytes, bytes], **more: Any) -> dict[str, Any]:
@@ -319,12 +322,7 @@ def test_an_application_that_raises(server, reported, begun) -> None:
         raise ZeroDivisionError
 
     asgi.mount(server, "/", application, lifespan="off")
-    client = RawClient(bound(server))
-    client.get("/")
-    if begun:
-        assert client.wait_closed()
-    else:
-        assert client.reply().status == 500
+    check_failed(server, begun)
     assert [type(error) for error in reported] == [ZeroDivisionError]
 
 
@@ -385,12 +383,7 @@ def test_an_application_whose_task_is_cancelled_ends_its_response(server, begun)
         raise asyncio.CancelledError
 
     asgi.mount(server, "/", application, lifespan="off")
-    client = RawClient(bound(server))
-    client.get("/")
-    if begun:
-        assert client.wait_closed()
-    else:
-        assert client.reply().status == 500
+    check_failed(server, begun)
 
 
 def test_two_tasks_that_send_both_go_on(server) -> None:

@@ -6,11 +6,9 @@ import asyncio
 import gc
 import multiprocessing
 import operator
-import subprocess
 import sys
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
@@ -20,6 +18,7 @@ from shiboken6 import isValid
 from qhttpserver_py import QFutureHttpServerResponse, QHttpServerResponder, QHttpServerResponse, aio
 
 from ..support.lateclient import SECONDS, fixture
+from ..support.programs import run_program
 from ..support.rawclient import wait_until
 
 served = fixture("HTTP/1.1", "HTTP/2")
@@ -255,34 +254,28 @@ def test_a_future_is_cancelled_when_its_client_leaves(served):
     wait_until(future.cancelled)
 
 
-def test_a_generator_is_closed_when_its_client_leaves(served):
+def _items(ended):
+    try:
+        while True:
+            yield b"x" * 10_000
+    finally:
+        ended.append(True)
+
+
+async def _late_items(ended):
+    try:
+        while True:
+            yield b"tick"
+            await asyncio.sleep(0.001)
+    finally:
+        await asyncio.sleep(0)
+        ended.append(True)
+
+
+@pytest.mark.parametrize("generator", [_items, _late_items], ids=["generator", "async generator"])
+def test_a_generator_is_closed_when_its_client_leaves(served, generator):
     ended = []
-
-    def items():
-        try:
-            while True:
-                yield b"x" * 10_000
-        finally:
-            ended.append(True)
-
-    served.server.route("/", items)
-    served.leave()
-    wait_until(lambda: ended)
-
-
-def test_an_async_generator_is_closed_when_its_client_leaves(served):
-    ended = []
-
-    async def items():
-        try:
-            while True:
-                yield b"tick"
-                await asyncio.sleep(0.001)
-        finally:
-            await asyncio.sleep(0)
-            ended.append(True)
-
-    served.server.route("/", items)
+    served.server.route("/", lambda: generator(ended))
     served.leave()
     wait_until(lambda: ended)
 
@@ -385,13 +378,5 @@ QtAsyncio.run(main(), keep_running=False)
 
 @pytest.mark.parametrize("run", [QASYNC, QTASYNCIO], ids=["qasync", "QtAsyncio"])
 def test_coroutine_handlers_use_a_loop_that_runs_already(run):
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM + run],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_program(PROGRAM + run, seconds=50)
     assert done.stdout.split() == ["plain", "thread", "012", "late", "cancelled"], done.stderr

@@ -16,7 +16,7 @@ from PySide6.QtCore import QTimer
 from qhttpserver_py import aio
 from qhttpserver_py._loop import qteventloop
 
-from ..support.coroutines import run, sleeps, uses_streams
+from ..support.coroutines import run, sleeps, sleeps_until_cancelled, uses_streams
 from ..support.rawclient import nested, wait_until
 
 pytestmark = pytest.mark.usefixtures("own_loop")
@@ -243,14 +243,7 @@ def test_a_future_set_by_a_slot_wakes_its_waiter():
 
 def test_a_task_is_cancelled_from_a_slot():
     ended = []
-
-    async def work():
-        try:
-            await asyncio.sleep(60)
-        finally:
-            ended.append(True)
-
-    task = aio.start(work())
+    task = aio.start(sleeps_until_cancelled(ended))
     QTimer.singleShot(10, task.cancel)
     wait_until(lambda: ended)
     wait_until(task.cancelled)

@@ -14,6 +14,7 @@ from qhttpserver_py import QFutureHttpServerResponse, aio
 from qhttpserver_py._loop.awaitables import watch
 from qhttpserver_py._loop.mailbox import Mailbox
 
+from ..support.coroutines import sleeps_until_cancelled
 from ..support.rawclient import wait_until
 
 pytestmark = pytest.mark.usefixtures("own_loop")
@@ -174,14 +175,7 @@ def test_cancelling_between_the_end_and_its_delivery_drops_the_result(post):
 
 def test_cancelling_cancels_a_coroutine(post):
     ended = []
-
-    async def work():
-        try:
-            await asyncio.sleep(60)
-        finally:
-            ended.append(True)
-
-    outcome = Outcome(work(), post)
+    outcome = Outcome(sleeps_until_cancelled(ended), post)
     for _ in range(3):
         QCoreApplication.processEvents()
     outcome.cancel()

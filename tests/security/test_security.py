@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from hpack import Decoder
 
-from qhttpserver_py import QHttpServer, QHttpServerRequest, QHttpServerResponder, security
+from qhttpserver_py import QHttpServer, QHttpServerRequest, security
 from qhttpserver_py.security.hosts import AllowedHosts
 from qhttpserver_py.security.origins import AllowedOrigins
 from qhttpserver_py.testing import InMemoryClient
 
 from ..support.h2frames import GET, HEADERS, PREFACE, RST_STREAM, headers, parse, settings
+from ..support.protected import served
 from ..support.rawclient import RawClient, ask, bound, logged, reported, spin
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -24,19 +25,12 @@ APP = "https://app.example"
 TOKEN = "correct horse battery"
 
 
-def kept(responder: QHttpServerResponder) -> None:
-    responder.write(b"kept", "text/plain")
-
-
 @pytest.fixture
 def server() -> QHttpServer:
-    made = QHttpServer()
-    made.route("/", lambda: "home")
+    made = served()
     made.route("/change", Method.Post | Method.Put, lambda: "changed")
     made.route("/stream", lambda: iter([b"a", b"b"]))
     made.route("/fails", lambda: 1 / 0)
-    made.route("/kept", kept)
-    made.route("/up", Method.Post, lambda request: b"upload", stream=True)
     return made
 
 

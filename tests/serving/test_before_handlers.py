@@ -9,32 +9,19 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QObject
 
-from qhttpserver_py import QHttpServer, QHttpServerRequest, QHttpServerResponder, QHttpServerResponse
+from qhttpserver_py import QHttpServer, QHttpServerRequest, QHttpServerResponse
 from qhttpserver_py.testing import InMemoryClient
 
+from ..support.protected import kept, served
 from ..support.rawclient import RawClient, ask, bound, reported, settle, spin
+from ..support.wsclient import UPGRADE_FIELDS
 
 pytestmark = pytest.mark.usefixtures("qapp")
-
-HANDSHAKE = (
-    "Connection: Upgrade",
-    "Upgrade: websocket",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
-)
-
-
-def kept(responder: QHttpServerResponder) -> None:
-    responder.write(b"kept", "text/plain")
 
 
 @pytest.fixture
 def server() -> QHttpServer:
-    made = QHttpServer()
-    made.route("/", lambda: "home")
-    made.route("/kept", kept)
-    made.route("/up", QHttpServerRequest.Method.Post, lambda request: b"upload", stream=True)
-    return made
+    return served()
 
 
 @pytest.mark.parametrize("path", ["/", "/kept", "/none"])
@@ -138,7 +125,7 @@ def test_a_peer_that_leaves_meanwhile_reaches_no_handler(server: QHttpServer) ->
 def test_upgrades_are_asked_about(server: QHttpServer, verdict: int | None, status: int) -> None:
     server.addBeforeRequestHandler(server, lambda request: verdict)
     client = RawClient(bound(server))
-    client.get("/", *HANDSHAKE)
+    client.get("/", *UPGRADE_FIELDS)
     assert client.reply().status == status
     assert client.wait_closed()  # as after every refused upgrade
 

@@ -13,17 +13,7 @@ from qhttpserver_py._content.conditional import http_date, parse_date
 from qhttpserver_py.static import StaticFiles
 from qhttpserver_py.static.listing import MAX_ENTRIES, Entry, render
 
-from ..support.static_site import BIG, ask, make_site
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Path:
-    return make_site(tmp_path)
-
-
-@pytest.fixture
-def files(site: Path) -> StaticFiles:
-    return StaticFiles(site)
+from ..support.static_site import BIG, ask
 
 
 def test_a_file(files: StaticFiles, site: Path) -> None:

@@ -19,18 +19,7 @@ from qhttpserver_py._content.files import FileRange
 from qhttpserver_py.static import StaticFiles
 from qhttpserver_py.static.types import content_type
 
-from ..support.static_site import ask, make_site
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Path:
-    return make_site(tmp_path)
-
-
-@pytest.fixture
-def files(site: Path) -> StaticFiles:
-    return StaticFiles(site)
-
+from ..support.static_site import ask
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 

@@ -17,6 +17,14 @@ def run(coroutine, timeout=5.0):
     return task.result()
 
 
+async def sleeps_until_cancelled(ended):
+    """Put True into the list *ended* when it ends."""
+    try:
+        await asyncio.sleep(60)
+    finally:
+        ended.append(True)
+
+
 async def sleeps():
     await asyncio.sleep(0)
     return await asyncio.sleep(0.01, "slept")

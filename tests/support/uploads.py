@@ -53,6 +53,10 @@ class Http1Upload:
     def reply(self):
         return self.client.reply()
 
+    def was_cut(self):
+        """Return whether the reply ends without its last chunk."""
+        return self.client.wait_closed() and b"\r\n0\r\n" not in self.client.received
+
     def unsent(self):
         """Bytes that the client's system has not taken."""
         waiting = self.client.socket.bytesToWrite()
@@ -176,6 +180,9 @@ class Http2Upload:
         head = self.heads.pop()
         lines = "".join(f"\r\n{name}: {value}" for name, value in head.items() if name != ":status")
         return Reply(f"HTTP/2 {head[':status']} {lines}".encode(), self.body)
+
+    def was_cut(self):
+        return spin(lambda: self.reset is not None)
 
     def unsent(self):
         return len(self.queue)

@@ -31,6 +31,15 @@ UPGRADE = {
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
+UPGRADE_FIELDS = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+"""What ``RawClient.get`` is given to ask for a WebSocket."""
+
+
 def handshake(target: str = "/", line: str = "GET {} HTTP/1.1", **fields: str | None) -> bytes:
     """Return an opening handshake; *fields* change the usual ones, underscores for hyphens, None leaves out."""
     given = {name.replace("_", "-"): value for name, value in fields.items()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import subprocess
 import sys
 import threading
 import weakref
@@ -22,6 +21,7 @@ from qhttpserver_py._loop import eventloop
 from qhttpserver_py._transport import core
 from qhttpserver_py.sse import EventStream
 
+from ..support.programs import run_program
 from ..support.rawclient import RawClient, ask, bound, logged, reported, settle, spin
 from ..support.uploads import PROTOCOLS, fixtures
 
@@ -620,14 +620,6 @@ def test_the_end_of_a_program(end, parent):
     )
     program = PROGRAM.replace("app = {app}", app if end == "close_event" else "app = QCoreApplication")
     program = program.replace("{parent}", parent).replace("{end}", ENDS[end])
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", program],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=40,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_program(program, "-X", "dev", seconds=40)
     assert sorted(done.stdout.split()) == ["bye", "coroutine", "ended", "thread"], done.stderr
     assert done.stderr == ""

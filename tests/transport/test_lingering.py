@@ -15,7 +15,7 @@ from shiboken6 import delete
 
 from qhttpserver_py import QHttpServer
 from qhttpserver_py._transport import writer as sending
-from qhttpserver_py._transport.lingering import UnsentBytes
+from qhttpserver_py._transport.lingering import Tail, UnsentBytes
 from qhttpserver_py.testing.loop import Waiters, call_in_worker
 from qhttpserver_py.testing.tls import TlsAuthority
 
@@ -145,6 +145,16 @@ def test_the_end_of_a_tail(server: QHttpServer, end: str, monkeypatch: pytest.Mo
     assert files() <= before
 
 
+def tail_of(server: QHttpServer, client: socket.socket) -> Tail:
+    """Have *client* close its half while a large reply waits; return what writes the rest."""
+    core = server._core
+    assert spin(lambda: [c for c in core.connections if c.socket.bytesToWrite()])
+    client.shutdown(socket.SHUT_WR)
+    assert spin(lambda: core.tails)
+    (tail,) = core.tails
+    return tail
+
+
 def test_the_end_of_a_tail_needs_no_descriptor(server: QHttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has to end just where the process has none left."""
 
@@ -153,10 +163,7 @@ def test_the_end_of_a_tail_needs_no_descriptor(server: QHttpServer, monkeypatch:
 
     core, port = server._core, bound(server)
     with half_closed(port, "/large") as client:
-        assert spin(lambda: [c for c in core.connections if c.socket.bytesToWrite()])
-        client.shutdown(socket.SHUT_WR)
-        assert spin(lambda: core.tails)
-        (tail,) = core.tails
+        tail = tail_of(server, client)
         monkeypatch.setattr("qhttpserver_py._transport.lingering.os.dup", none_left)
         tail.stop()
         assert core.tails == set()
@@ -169,10 +176,7 @@ def test_a_slow_reader_has_its_time(server: QHttpServer, monkeypatch: pytest.Mon
     monkeypatch.setattr(sending, "GRACE", 0.2)
     core, port = server._core, bound(server)
     with half_closed(port, "/large") as client:
-        assert spin(lambda: [c for c in core.connections if c.socket.bytesToWrite()])
-        client.shutdown(socket.SHUT_WR)
-        assert spin(lambda: core.tails)
-        (tail,) = core.tails
+        tail = tail_of(server, client)
         until = monotonic() + 1.0
         while monotonic() < until:
             spin(lambda: False, 0.05)

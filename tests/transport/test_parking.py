@@ -310,7 +310,7 @@ def test_what_a_parked_connection_said_is_not_kept(server: QHttpServer) -> None:
     crowd = Crowd(bound(server), server)
     crowd.silence()
     for connection in crowd.core.connections:
-        assert connection.engine._known.head == b""  # type: ignore[attr-defined]
+        assert connection.engine._receiver.known.head == b""  # type: ignore[attr-defined]
 
 
 def test_few_connections_are_left_to_qt(server: QHttpServer, monkeypatch: pytest.MonkeyPatch) -> None:

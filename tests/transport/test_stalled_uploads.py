@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from qhttpserver_py import QHttpServerRequest, QHttpServerResponder
+from qhttpserver_py import QHttpServerRequest
 
+from ..support.kept import Kept
 from ..support.rawclient import spin
 from ..support.uploads import PROTOCOLS, fixtures
 
@@ -44,17 +45,12 @@ def test_several_that_stall_are_408_each(wire, server):
 @over_http2
 def test_what_is_answered_late_outlives_a_stalled_neighbour(wire, server):
     impatient(server)
-    kept = []
-
-    def hold(request: QHttpServerRequest, responder: QHttpServerResponder):
-        kept.append(responder)
-
-    server.route("/held", hold)
+    kept = Kept(server, "/held")
     client = wire.client()
     held = wire.upload("/held", client=client, method="GET")
     held.finish()
     assert wire.upload(client=client, first=b"some").reply().status == 408
-    kept.pop().write(b"late", b"text/plain")
+    kept.responders.pop().write(b"late", b"text/plain")
     assert held.reply().body == b"late"
     after = wire.upload(client=client)
     after.send(b"whole", last=True)

@@ -16,6 +16,7 @@ from qhttpserver_py._protocol.http2.bodies import COMPLETE_BODIES, CONNECTION_BO
 from qhttpserver_py._transport.progress import Progress, StreamDeadlines
 from qhttpserver_py._transport.writer import WRITE_HIGH
 
+from ..support.kept import Kept
 from ..support.rawclient import nested, spin
 from ..support.uploads import PROTOCOLS, fixtures
 
@@ -161,18 +162,13 @@ def test_pings_do_not_keep_an_idle_connection(wire, server):
 
 def test_a_request_whose_handler_takes_long_keeps_its_connection(wire, server):
     patience(server)
-    kept = []
-
-    def hold(request: QHttpServerRequest, responder: QHttpServerResponder):
-        kept.append(responder)
-
-    server.route("/", hold)
+    kept = Kept(server)
     client = wire.client()
     request = wire.upload("/", client=client, method="GET")
     request.finish()
     nested(2500)
     assert not client.closed
-    kept.pop().write(QHttpServerResponder.StatusCode.NoContent)
+    kept.responders.pop().write(QHttpServerResponder.StatusCode.NoContent)
     assert request.reply().status == 204
 
 
@@ -190,13 +186,19 @@ def served(server, size):
     return calls
 
 
+def asked(wire, client, count):
+    """Ask for ``/whole`` *count* times on one connection; return the streams."""
+    downloads = [wire.upload("/whole", client=client, method="GET") for _ in range(count)]
+    for download in downloads:
+        download.finish()
+    return downloads
+
+
 def test_requests_wait_while_replies_wait_for_the_windows(wire, server):
     calls = served(server, 400_000)
     client = wire.client()
     windows(client, 0)
-    downloads = [wire.upload("/whole", client=client, method="GET") for _ in range(50)]
-    for download in downloads:
-        download.finish()
+    downloads = asked(wire, client, 50)
     nested(300)
     assert len(calls) <= 2 * WRITE_HIGH // 400_000 + 2
     before = len(calls)
@@ -214,9 +216,7 @@ def test_large_replies_to_a_fast_client_wait_for_no_sweep(wire, server):
     client.h2.acknowledge_received_data = lambda *_: None  # nothing is read that would make the server look
     client.h2.increment_flow_control_window(2**30)
     windows(client, 2**30)
-    downloads = [wire.upload("/whole", client=client, method="GET") for _ in range(20)]
-    for download in downloads:
-        download.finish()
+    downloads = asked(wire, client, 20)
     assert spin(lambda: all(download.ended for download in downloads))
     assert len(calls) == 20
 
@@ -225,9 +225,7 @@ def test_streams_that_are_reset_let_others_be_served(wire, server):
     calls = served(server, 800_000)
     client = wire.client()
     windows(client, 0)
-    downloads = [wire.upload("/whole", client=client, method="GET") for _ in range(10)]
-    for download in downloads:
-        download.finish()
+    downloads = asked(wire, client, 10)
     nested(300)
     assert len(calls) < 10
     for download in downloads[:9]:
@@ -270,6 +268,25 @@ def resident():
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
+def most_resident(uploads, body):
+    """Send *body* as each of *uploads*; return the most memory that was resident until they were answered, in bytes."""
+    top = resident()
+    for upload in uploads:
+        upload.queue, upload.last = memoryview(body), True
+    for upload in uploads:
+        upload.pump()
+    for client in {upload.client for upload in uploads}:
+        client.flush()
+
+    def done():
+        nonlocal top
+        top = max(top, resident())
+        return all(upload.ended for upload in uploads)
+
+    assert spin(done, 60)
+    return top
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="measures by /proc")
 def test_a_hundred_whole_answers_are_not_held(wire, server):
     calls = served(server, 10 * MIB)
@@ -299,20 +316,9 @@ def test_a_hundred_large_bodies_are_held_within_the_budget(wire, server):
     client = wire.client()
     body = bytes(size)
     gc.collect()
-    before = top = resident()
+    before = resident()
     uploads = [wire.upload("/take", length=size, client=client) for _ in range(30)]
-    for upload in uploads:
-        upload.queue, upload.last = memoryview(body), True
-    for upload in uploads:
-        upload.pump()
-    client.flush()
-
-    def done():
-        nonlocal top
-        top = max(top, resident())
-        return all(upload.ended for upload in uploads)
-
-    assert spin(done, 60)
+    top = most_resident(uploads, body)
     assert sizes == [size] * 30
     windows_granted = 30 * 65535
     assert top - before < CONNECTION_BODIES + COMPLETE_BODIES + 3 * size + windows_granted + 16 * MIB
@@ -326,24 +332,9 @@ def test_many_connections_hold_what_the_server_may(wire, server, monkeypatch):
     clients = [wire.client() for _ in range(4)]
     body = bytes(size)
     gc.collect()
-    before = top = resident()
-    uploads = []
-    for client in clients:
-        for _ in range(8):
-            upload = wire.upload("/take", length=size, client=client)
-            upload.queue, upload.last = memoryview(body), True
-            uploads.append(upload)
-    for upload in uploads:
-        upload.pump()
-    for client in clients:
-        client.flush()
-
-    def done():
-        nonlocal top
-        top = max(top, resident())
-        return all(upload.ended for upload in uploads)
-
-    assert spin(done, 60)
+    before = resident()
+    uploads = [wire.upload("/take", length=size, client=client) for client in clients for _ in range(8)]
+    top = most_resident(uploads, body)
     windows_granted = len(uploads) * 65535
     assert top - before < budget + len(clients) * size + windows_granted + 24 * MIB  # of 256 MiB
     assert server._core.limits.pool.held == 0

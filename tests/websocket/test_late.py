@@ -76,12 +76,18 @@ def test_a_canceled_verdict(made):
         assert client.reply().status == 500
 
 
-def test_the_peer_leaves_while_the_verdict_is_pending(made):
+def undecided(made):
+    """Return the future of a verdict that a verifier has promised, its server and the client that waits for it."""
     future = Future()
     asked = []
     upgrading = made(lambda _request: asked.append(1) or future)
     client = upgrading.client()
     assert spin(lambda: asked)
+    return future, upgrading, client
+
+
+def test_the_peer_leaves_while_the_verdict_is_pending(made):
+    future, upgrading, client = undecided(made)
     client.close()
     assert spin(lambda: not upgrading.server._core.connections)
     assert future.cancelled()
@@ -89,11 +95,7 @@ def test_the_peer_leaves_while_the_verdict_is_pending(made):
 
 
 def test_a_verdict_that_comes_while_the_server_closes(made):
-    future = Future()
-    asked = []
-    upgrading = made(lambda _request: asked.append(1) or future)
-    client = upgrading.client()
-    assert spin(lambda: asked)
+    future, upgrading, client = undecided(made)
     upgrading.server.close(5000)
     future.set_result(Verdict.accept())
     assert client.reply().status == 503
@@ -101,11 +103,7 @@ def test_a_verdict_that_comes_while_the_server_closes(made):
 
 
 def test_frames_sent_while_the_verdict_is_pending(made):
-    future = Future()
-    asked = []
-    upgrading = made(lambda _request: asked.append(1) or future)
-    client = upgrading.client()
-    assert spin(lambda: asked)
+    future, upgrading, client = undecided(made)
     for number in range(3):
         client.send(frame(TEXT, b"early%d" % number))
         spin(lambda: False, 0.02)

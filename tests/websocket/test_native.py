@@ -15,6 +15,7 @@ from qhttpserver_py.websocket import CloseCode, WebSocket
 
 from ..support.rawclient import RawClient, bound, spin
 from ..support.threads import in_thread
+from ..support.wsclient import UPGRADE_FIELDS
 
 pytestmark = pytest.mark.usefixtures("qapp", "own_loop")
 
@@ -118,14 +119,7 @@ def test_a_signal_is_sent_at_each_emission(server) -> None:
 def test_origins(server, options, fields, status) -> None:
     server.websocket("/ws", lambda socket: None, **options)
     client = RawClient(bound(server))
-    client.get(
-        "/ws",
-        "Upgrade: websocket",
-        "Connection: upgrade",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        *fields,
-    )
+    client.get("/ws", *UPGRADE_FIELDS, *fields)
     reply = client.reply(head_only=True)
     assert reply.status == status
     if status == 101:
@@ -223,13 +217,7 @@ def test_a_peer_that_vanished_is_found_by_pings(server) -> None:
         ended.append(socket.errorString())
 
     client = RawClient(bound(server))  # answers no ping
-    client.get(
-        "/ws",
-        "Upgrade: websocket",
-        "Connection: upgrade",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    )
+    client.get("/ws", *UPGRADE_FIELDS)
     assert spin(lambda: ended, 5)
     assert "ping" in ended[0]
 
@@ -304,13 +292,7 @@ def test_frames(server, name, piece) -> None:
         socket.binaryMessageReceived.connect(lambda data: received.append(data.data()))
 
     client = RawClient(bound(server))
-    client.get(
-        "/ws",
-        "Upgrade: websocket",
-        "Connection: upgrade",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    )
+    client.get("/ws", *UPGRADE_FIELDS)
     assert client.reply(head_only=True).status == 101
     for begin in range(0, len(wire), piece or len(wire)):
         client.send(wire[begin : begin + (piece or len(wire))])

@@ -7,62 +7,25 @@ import pytest
 from qhttpserver_py._protocol.engine import Message
 from qhttpserver_py._protocol.http2.settings import Http2Settings
 
-from ...support.h2frames import (
-    ACK,
-    BLOCK,
-    CLOSED,
-    COMPRESSION,
-    CONTINUATION,
-    DATA,
-    END_HEADERS,
-    END_STREAM,
-    GET,
-    GOAWAY,
-    HEADERS,
-    OPEN,
-    PING,
-    POST,
-    PREFACE,
-    PRIORITIZED,
-    PROTOCOL,
-    REFUSED,
-    SETTINGS,
-    SIZE,
-    Client,
-    Frame,
-    alive,
-    closed,
-    connection_error,
-    data,
-    ended_by,
-    frame,
-    headers,
-    ping,
-    priority,
-    requested,
-    rst_stream,
-    settings,
-    stream_error,
-    uploading,
-    window_update,
-)
+from ...support import h2frames as raw
+from ...support.h2frames import Client, Frame
 
 # ---- 3.4 preface
 
 
 def test_3_4_settings_come_first_from_us() -> None:
     first, *_ = Client(greet=False).frames()
-    assert (first.kind, first.flags, first.stream_id) == (SETTINGS, 0, 0)
+    assert (first.kind, first.flags, first.stream_id) == (raw.SETTINGS, 0, 0)
 
 
 @pytest.mark.parametrize("wire", [b"GET / HTTP/1.1\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\x00", b"X"])
 def test_3_4_an_invalid_preface_ends_the_connection(wire: bytes) -> None:
-    connection_error(PROTOCOL, wire, client=Client(greet=False))
+    raw.connection_error(raw.PROTOCOL, wire, client=Client(greet=False))
 
 
-@pytest.mark.parametrize("first", [ping(), headers(1), settings(flags=ACK), window_update(0, 1)])
+@pytest.mark.parametrize("first", [raw.ping(), raw.headers(1), raw.settings(flags=raw.ACK), raw.window_update(0, 1)])
 def test_3_4_the_first_frame_is_settings(first: bytes) -> None:
-    connection_error(PROTOCOL, PREFACE, first, client=Client(greet=False))
+    raw.connection_error(raw.PROTOCOL, raw.PREFACE, first, client=Client(greet=False))
 
 
 # ---- 4 frames
@@ -73,78 +36,78 @@ def test_3_4_the_first_frame_is_settings(first: bytes) -> None:
 @pytest.mark.parametrize("kind", [10, 16, 255])
 def test_4_1_frames_of_unknown_type_are_ignored(kind: int, stream_id: int, flags: int) -> None:
     client = Client()
-    assert client.send(frame(kind, flags, stream_id, b"whatever")) == []
-    assert alive(client)
+    assert client.send(raw.frame(kind, flags, stream_id, b"whatever")) == []
+    assert raw.alive(client)
 
 
 def test_4_1_undefined_flags_are_ignored() -> None:
     client = Client()
-    client.send(frame(PING, 0x16, 0, b"12345678"))
-    assert client.frames() == [Frame(PING, ACK, 0, b"12345678")]
+    client.send(raw.frame(raw.PING, 0x16, 0, b"12345678"))
+    assert client.frames() == [Frame(raw.PING, raw.ACK, 0, b"12345678")]
 
 
 def test_4_1_the_reserved_bit_is_ignored() -> None:
     client = Client()
-    client.send(frame(PING, 0, 0x80000000, b"12345678"))
-    assert client.frames()[0].flags == ACK
-    (message,) = client.send(frame(HEADERS, 5, 0x80000001, BLOCK))
+    client.send(raw.frame(raw.PING, 0, 0x80000000, b"12345678"))
+    assert client.frames()[0].flags == raw.ACK
+    (message,) = client.send(raw.frame(raw.HEADERS, 5, 0x80000001, raw.BLOCK))
     assert message.stream_id == 1
 
 
 def test_4_2_frames_up_to_the_limit_are_taken() -> None:
     client = Client()
-    (message,) = client.send(headers(1, POST, OPEN), data(1, b"x" * 16384, END_STREAM))
+    (message,) = client.send(raw.headers(1, raw.POST, raw.OPEN), raw.data(1, b"x" * 16384, raw.END_STREAM))
     assert isinstance(message, Message)
     assert len(message.body) == 16384
 
 
-@pytest.mark.parametrize("kind", [DATA, HEADERS, SETTINGS, PING, 77])
+@pytest.mark.parametrize("kind", [raw.DATA, raw.HEADERS, raw.SETTINGS, raw.PING, 77])
 def test_4_2_a_frame_above_the_limit_ends_the_connection_before_it_is_here(kind: int) -> None:
-    client = uploading()
-    events = client.send(frame(kind, 0, 1, b"x" * 16385)[:9])
+    client = raw.uploading()
+    events = client.send(raw.frame(kind, 0, 1, b"x" * 16385)[:9])
     assert events
-    assert ended_by(client, SIZE)
+    assert raw.ended_by(client, raw.SIZE)
 
 
 def test_4_2_the_limit_is_ours_to_set() -> None:
     client = Client(settings_=Http2Settings(max_frame_size=20000))
-    (message,) = client.send(headers(1, POST, OPEN), data(1, b"x" * 20000, END_STREAM))
+    (message,) = client.send(raw.headers(1, raw.POST, raw.OPEN), raw.data(1, b"x" * 20000, raw.END_STREAM))
     assert message.complete
-    connection_error(SIZE, data(1, b"x" * 20001), client=client)
+    raw.connection_error(raw.SIZE, raw.data(1, b"x" * 20001), client=client)
 
 
 @pytest.mark.parametrize("junk", [b"\xff\xff\xff\xff\xff", b"\x40", b"\x00\x05ab", b"\xc0", b"\x80"])
 def test_4_3_an_invalid_block_ends_the_connection(junk: bytes) -> None:
-    connection_error(COMPRESSION, frame(HEADERS, 5, 1, junk))
+    raw.connection_error(raw.COMPRESSION, raw.frame(raw.HEADERS, 5, 1, junk))
 
 
 @pytest.mark.parametrize(
     "between",
     [
-        priority(1),
-        priority(3),
-        headers(1),
-        headers(3),
-        ping(),
-        settings(),
-        data(1, b"x"),
-        frame(99, 0, 1),
-        frame(CONTINUATION, END_HEADERS, 3),
-        window_update(0, 1),
-        rst_stream(1),
+        raw.priority(1),
+        raw.priority(3),
+        raw.headers(1),
+        raw.headers(3),
+        raw.ping(),
+        raw.settings(),
+        raw.data(1, b"x"),
+        raw.frame(99, 0, 1),
+        raw.frame(raw.CONTINUATION, raw.END_HEADERS, 3),
+        raw.window_update(0, 1),
+        raw.rst_stream(1),
     ],
 )
 def test_4_3_a_header_block_is_not_interrupted(between: bytes) -> None:
-    connection_error(PROTOCOL, frame(HEADERS, END_STREAM, 1, BLOCK[:3]), between)
+    raw.connection_error(raw.PROTOCOL, raw.frame(raw.HEADERS, raw.END_STREAM, 1, raw.BLOCK[:3]), between)
 
 
 def test_4_3_a_block_for_a_reset_stream_still_counts_for_the_table() -> None:
-    client = uploading()
+    client = raw.uploading()
     client.engine.abort(1)
     client.frames()
     trailers = client.encoder.encode([(b"x-inserted", b"yes")])
-    assert client.send(frame(HEADERS, 5, 1, trailers)) == []
-    message = client.send(frame(HEADERS, 5, 3, client.encoder.encode([*GET, (b"x-inserted", b"yes")])))[0]
+    assert client.send(raw.frame(raw.HEADERS, 5, 1, trailers)) == []
+    message = client.send(raw.frame(raw.HEADERS, 5, 3, client.encoder.encode([*raw.GET, (b"x-inserted", b"yes")])))[0]
     assert isinstance(message, Message)
     assert message.headers == [(b"x-inserted", b"yes")]
 
@@ -154,98 +117,113 @@ def test_4_3_a_block_for_a_reset_stream_still_counts_for_the_table() -> None:
 
 @pytest.mark.parametrize(
     "early",
-    [data(1, b"x"), data(2, b"x"), rst_stream(1), rst_stream(2), window_update(1, 1), frame(CONTINUATION, 4, 1, BLOCK)],
+    [
+        raw.data(1, b"x"),
+        raw.data(2, b"x"),
+        raw.rst_stream(1),
+        raw.rst_stream(2),
+        raw.window_update(1, 1),
+        raw.frame(raw.CONTINUATION, 4, 1, raw.BLOCK),
+    ],
 )
 def test_5_1_idle_takes_headers_and_priority_only(early: bytes) -> None:
-    connection_error(PROTOCOL, early)
+    raw.connection_error(raw.PROTOCOL, early)
 
 
 def test_5_1_idle_takes_priority() -> None:
     client = Client()
-    assert client.send(priority(1), priority(2, 4), priority(7, 1)) == []
-    assert alive(client)
+    assert client.send(raw.priority(1), raw.priority(2, 4), raw.priority(7, 1)) == []
+    assert raw.alive(client)
     assert client.get(1)
 
 
-@pytest.mark.parametrize("late", [data(1, b"x"), headers(1), headers(1, GET, OPEN)])
+@pytest.mark.parametrize("late", [raw.data(1, b"x"), raw.headers(1), raw.headers(1, raw.GET, raw.OPEN)])
 def test_5_1_half_closed_remote_takes_no_more_request(late: bytes) -> None:
-    stream_error(CLOSED, late, client=requested())
+    raw.stream_error(raw.CLOSED, late, client=raw.requested())
 
 
 def test_5_1_half_closed_remote_takes_no_continuation() -> None:
-    connection_error(PROTOCOL, frame(CONTINUATION, END_HEADERS, 1, BLOCK), client=requested())
+    raw.connection_error(
+        raw.PROTOCOL,
+        raw.frame(raw.CONTINUATION, raw.END_HEADERS, 1, raw.BLOCK),
+        client=raw.requested(),
+    )
 
 
 def test_5_1_half_closed_remote_takes_window_update_priority_and_rst_stream() -> None:
-    client = requested()
-    assert client.send(window_update(1, 2), priority(1, 3)) == []
-    assert len(client.send(rst_stream(1))) == 1
-    assert alive(client)
+    client = raw.requested()
+    assert client.send(raw.window_update(1, 2), raw.priority(1, 3)) == []
+    assert len(client.send(raw.rst_stream(1))) == 1
+    assert raw.alive(client)
 
 
-@pytest.mark.parametrize("late", [data(1, b"x"), headers(1)])
+@pytest.mark.parametrize("late", [raw.data(1, b"x"), raw.headers(1)])
 def test_5_1_closed_takes_no_request(late: bytes) -> None:
-    connection_error(CLOSED, late, client=closed())
+    raw.connection_error(raw.CLOSED, late, client=raw.closed())
 
 
-@pytest.mark.parametrize("late", [data(1, b"x"), headers(1)])
+@pytest.mark.parametrize("late", [raw.data(1, b"x"), raw.headers(1)])
 def test_5_1_closed_by_rst_stream_takes_no_request(late: bytes) -> None:
-    client = uploading()
-    client.send(rst_stream(1))
-    connection_error(CLOSED, late, client=client)
+    client = raw.uploading()
+    client.send(raw.rst_stream(1))
+    raw.connection_error(raw.CLOSED, late, client=client)
 
 
 def test_5_1_closed_takes_no_continuation() -> None:
-    connection_error(PROTOCOL, frame(CONTINUATION, END_HEADERS, 1, BLOCK), client=closed())
+    raw.connection_error(
+        raw.PROTOCOL,
+        raw.frame(raw.CONTINUATION, raw.END_HEADERS, 1, raw.BLOCK),
+        client=raw.closed(),
+    )
 
 
 def test_5_1_closed_takes_priority_window_update_and_rst_stream() -> None:
-    client = closed()
-    assert client.send(priority(1, 3), window_update(1, 5), rst_stream(1)) == []
-    assert alive(client)
+    client = raw.closed()
+    assert client.send(raw.priority(1, 3), raw.window_update(1, 5), raw.rst_stream(1)) == []
+    assert raw.alive(client)
 
 
 def test_5_1_frames_that_crossed_our_reset_are_ignored() -> None:
-    client = uploading()
+    client = raw.uploading()
     client.engine.abort(1)
     client.frames()
-    assert client.send(data(1, b"x" * 1000), window_update(1, 1), rst_stream(1), headers(1)) == []
-    assert alive(client)
+    assert client.send(raw.data(1, b"x" * 1000), raw.window_update(1, 1), raw.rst_stream(1), raw.headers(1)) == []
+    assert raw.alive(client)
 
 
 def test_5_1_frames_that_cannot_have_crossed_our_reset_are_not() -> None:
-    client = uploading()
+    client = raw.uploading()
     client.engine.abort(1)
     client.frames()
-    with_credit = [data(1, b"x" * 16384)] * 3 + [data(1, b"x" * 16383)]
+    with_credit = [raw.data(1, b"x" * 16384)] * 3 + [raw.data(1, b"x" * 16383)]
     assert client.send(*with_credit) == []
     client.frames()
-    connection_error(CLOSED, data(1, b"x"), client=client)
+    raw.connection_error(raw.CLOSED, raw.data(1, b"x"), client=client)
 
 
 @pytest.mark.parametrize("stream_id", [2, 4, 1000])
 def test_5_1_1_clients_have_odd_numbers(stream_id: int) -> None:
-    connection_error(PROTOCOL, headers(stream_id))
+    raw.connection_error(raw.PROTOCOL, raw.headers(stream_id))
 
 
 def test_5_1_1_numbers_only_grow() -> None:
     client = Client()
     client.get(5)
-    connection_error(PROTOCOL, headers(3), client=client)
+    raw.connection_error(raw.PROTOCOL, raw.headers(3), client=client)
 
 
 def test_5_1_1_a_number_passed_over_is_closed() -> None:
     client = Client()
     client.get(5)
-    connection_error(CLOSED, data(3, b"x"), client=client)
+    raw.connection_error(raw.CLOSED, raw.data(3, b"x"), client=client)
 
 
 def test_5_1_2_too_many_streams_are_refused() -> None:
     client = Client(settings_=Http2Settings(max_concurrent_streams=2))
     client.get(1)
     client.get(3)
-    assert client.send(headers(5, POST, OPEN), data(5, b"crossed", END_STREAM)) == []
-    assert [(one.stream_id, one.code) for one in client.frames()] == [(5, REFUSED)]
+    assert client.send(raw.headers(5, raw.POST, raw.OPEN), raw.data(5, b"crossed", raw.END_STREAM)) == []
+    assert [(one.stream_id, one.code) for one in client.frames()] == [(5, raw.REFUSED)]
     client.engine.send_response(3, 200, (), b"")
     assert client.get(7)
 
@@ -254,17 +232,20 @@ def test_5_1_2_too_many_streams_are_refused() -> None:
 
 
 def test_5_3_1_headers_must_not_depend_on_themselves() -> None:
-    stream_error(PROTOCOL, frame(HEADERS, 5 | PRIORITIZED, 1, b"\0\0\0\1\x10" + BLOCK))
+    raw.stream_error(
+        raw.PROTOCOL,
+        raw.frame(raw.HEADERS, 5 | raw.PRIORITIZED, 1, b"\0\0\0\1\x10" + raw.BLOCK),
+    )
 
 
 def test_5_3_1_priority_must_not_depend_on_itself() -> None:
-    stream_error(PROTOCOL, priority(1, 1), client=requested())
-    connection_error(PROTOCOL, priority(2, 2))
+    raw.stream_error(raw.PROTOCOL, raw.priority(1, 1), client=raw.requested())
+    raw.connection_error(raw.PROTOCOL, raw.priority(2, 2))
 
 
 def test_5_3_2_priority_in_headers_is_skipped() -> None:
     client = Client()
-    (message,) = client.send(frame(HEADERS, 5 | PRIORITIZED, 3, b"\x80\0\0\1\x10" + BLOCK))
+    (message,) = client.send(raw.frame(raw.HEADERS, 5 | raw.PRIORITIZED, 3, b"\x80\0\0\1\x10" + raw.BLOCK))
     assert message.target == b"/"
 
 
@@ -272,15 +253,15 @@ def test_5_3_2_priority_in_headers_is_skipped() -> None:
 
 
 def test_5_4_1_goaway_comes_before_the_close_and_names_the_last_stream() -> None:
-    client = requested(7)
-    client.send(frame(PING, 0, 0, b"short"))
+    client = raw.requested(7)
+    client.send(raw.frame(raw.PING, 0, 0, b"short"))
     last = client.frames()[-1]
-    assert (last.kind, last.payload[:4], last.code) == (GOAWAY, b"\0\0\0\7", SIZE)
+    assert (last.kind, last.payload[:4], last.code) == (raw.GOAWAY, b"\0\0\0\7", raw.SIZE)
     assert client.engine.state.should_close
 
 
 def test_5_4_2_a_reset_is_not_answered_with_a_reset() -> None:
-    client = requested()
-    client.send(rst_stream(1))
-    assert client.send(rst_stream(1)) == []
+    client = raw.requested()
+    client.send(raw.rst_stream(1))
+    assert client.send(raw.rst_stream(1)) == []
     assert client.frames() == []
