@@ -96,7 +96,7 @@ class BodyStream:
         self._on_end: list[Callable[[], Any]] = []
         self._on_abort: list[Callable[[BodyAborted], Any]] = []
         self._on_progress: list[Callable[[int, int], Any]] = []
-        self._arrival: asyncio.Future[None] | None = None  # what a coroutine that iterates waits for
+        self._arrivals: list[asyncio.Future[None]] = []  # what coroutines that want a piece wait for
         self._delivering = False
         self._due = False  # a call of _deliver() is on its way
         self._untold = False  # progress that a callback set later has not heard of
@@ -201,6 +201,14 @@ class BodyStream:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Iterate over the pieces in a coroutine; raises ``BodyAborted`` if the body will not be complete."""
+        while (piece := await self._next_piece()) is not None:
+            yield piece
+
+    async def _next_piece(self) -> bytes | None:
+        """Return the next piece, None behind the last (coroutine); raises ``BodyAborted``.
+
+        One that is cancelled takes nothing; several get one piece each.
+        """
         import asyncio
 
         self._check_thread()
@@ -210,13 +218,16 @@ class BodyStream:
             if self._error is not None:
                 raise self._error
             if self._waiting and not self._paused:
-                yield self._take()
-            elif self._ended and not self._waiting:
-                return
-            else:
-                arrival: asyncio.Future[None] = loop.create_future()
-                self._arrival = arrival
+                return self._take()
+            if self._ended and not self._waiting:
+                return None
+            arrival: asyncio.Future[None] = loop.create_future()
+            self._arrivals.append(arrival)
+            try:
                 await arrival
+            finally:
+                if arrival in self._arrivals:  # cancelled
+                    self._arrivals.remove(arrival)
 
     async def read(self) -> bytes:
         """Return the whole rest of the body (coroutine). Not in Qt."""
@@ -324,9 +335,10 @@ class BodyStream:
         self._on_end, self._on_abort, self._on_progress = [], [], []
 
     def _stir(self) -> None:
-        arrival, self._arrival = self._arrival, None
-        if arrival is not None and not arrival.done():
-            arrival.set_result(None)
+        arrivals, self._arrivals = self._arrivals, []
+        for arrival in arrivals:
+            if not arrival.done():
+                arrival.set_result(None)
 
     def _check_thread(self) -> None:
         if threading.get_ident() != self._ident:

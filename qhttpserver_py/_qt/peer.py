@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from PySide6.QtNetwork import QHostAddress, QSslConfiguration
 
@@ -10,7 +11,7 @@ from PySide6.QtNetwork import QHostAddress, QSslConfiguration
 class Peer:
     """The two ends of a connection, shared by all its requests and never changed."""
 
-    __slots__ = ("local_address", "local_port", "remote_address", "remote_port", "scheme", "ssl")
+    __slots__ = ("described", "local_address", "local_port", "remote_address", "remote_port", "scheme", "ssl")
 
     def __init__(
         self,
@@ -27,3 +28,4 @@ class Peer:
         self.local_port = local_port
         self.scheme = scheme  # "http" or "https"
         self.ssl = ssl  # None without TLS
+        self.described: Any = None  # what an application is told of it, made once for all requests (asgi/scope.py)

@@ -29,7 +29,14 @@ class Lifetime:
         self._bound.close()
         self._upgrades.close(timeout)
         self._core.close(timeout)
-        for hook in self.close_hooks:
+        if timeout > 0 and self._core.connections:
+            self._core.when_idle(self._end_mounted)
+        else:
+            self._end_mounted()
+
+    def _end_mounted(self) -> None:
+        """No reply is in flight: end what is mounted."""
+        for hook in tuple(self.close_hooks):
             hook()
 
     async def wait_closed(self) -> None:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from qhttpserver_py._exchange.exchange import Exchange
 from qhttpserver_py._loop import eventloop
@@ -27,7 +28,7 @@ from qhttpserver_py._websocket.socket import MAXIMUM_MESSAGE, WebSocket
 from qhttpserver_py.asgi.cycle import Application, HttpCycle
 from qhttpserver_py.asgi.lifespan import FAILED, READY, STARTING, Lifespan, Mode
 from qhttpserver_py.asgi.scope import http_scope, websocket_scope
-from qhttpserver_py.asgi.websocket import WebSocketCycle
+from qhttpserver_py.asgi.websocket import CLOSE_GRACE, WebSocketCycle
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 
@@ -60,7 +61,8 @@ class Mounted:
         self._lifespan = Lifespan(application, lifespan, state)
         self._lifespan.on_settled = self._serve_waiting
         self._waiting: deque[tuple[Exchange, Callable[[], None], Callable[[], None]]] = deque()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], WebSocketCycle | None] = {}
+        self._ending: asyncio.TimerHandle | None = None
         if lifespan != "off":
             self._lifespan.task = eventloop.start(self._lifespan.run())
             eventloop.before_close(self._end_with_program)
@@ -134,11 +136,16 @@ class Mounted:
         cycle = WebSocketCycle(exchange, take)
         task = cycle.task = eventloop.start_now(cycle.run(self._application, scope))
         if not task.done():
-            self._keep(task)
+            self._keep(task, cycle)
 
-    def _keep(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _keep(self, task: asyncio.Task[Any], cycle: WebSocketCycle | None = None) -> None:
+        self._tasks[task] = cycle
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        del self._tasks[task]
+        if self._ending is not None and not self._tasks:
+            self._shut_down()
 
     def _serve_waiting(self) -> None:
         waiting, self._waiting = self._waiting, deque()
@@ -150,12 +157,37 @@ class Mounted:
             exchange.waited()
 
     def close(self) -> None:
-        """End the application: its tasks are cancelled, and its lifespan is told; idempotent.
+        """End the application; idempotent.
+
+        Its WebSockets get ``websocket.disconnect`` with 1001, and two seconds until their tasks are cancelled; tasks
+        of HTTP requests are cancelled at once. When all have ended, its lifespan is told.
 
         The server's ``close()`` calls it once the replies in flight are done. Not in Qt.
         """
+        if self._ending is not None:
+            return
+        for task, cycle in tuple(self._tasks.items()):
+            if cycle is None:
+                task.cancel()
+            else:
+                cycle.go_away()
+        if not self._tasks:
+            self._lifespan.shut_down()
+            return
+        loop = next(iter(self._tasks)).get_loop()
+        self._ending = loop.call_later(CLOSE_GRACE, self._give_up)
+
+    def _give_up(self) -> None:
+        """Cancel what still runs, and wait for it no longer."""
         for task in tuple(self._tasks):
+            log.warning(log.SERVER, f"an ASGI application at {self.prefix or '/'} did not end; its task is cancelled")
             task.cancel()
+        self._shut_down()
+
+    def _shut_down(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
         self._lifespan.shut_down()
 
     def _end_with_program(self) -> asyncio.Task[None] | None:
@@ -196,7 +228,7 @@ def mount(
 
     Raises:
         TypeError: *application* cannot be called.
-        ValueError: *prefix* does not begin with "/", or ends with one.
+        ValueError: *prefix* does not begin with "/", ends with one, or is percent-encoded.
         RuntimeError: called from another thread than the server's, or before there is a QCoreApplication.
 
     Not in Qt.
@@ -205,6 +237,8 @@ def mount(
         raise TypeError(f"mount(): an ASGI application is callable; {type(application).__name__} is not")
     if prefix != "/" and (not prefix.startswith("/") or prefix.endswith("/")):
         raise ValueError(f"mount(): a prefix is '/' or begins with '/' and does not end with it: {prefix!r}")
+    if (decoded := unquote(prefix)) != prefix:
+        raise ValueError(f"mount(): a prefix is compared with decoded paths: write {decoded!r} for {prefix!r}")
     server._check_thread("asgi.mount")
     path = "" if prefix == "/" else prefix
     mounted = Mounted(path, application, lifespan, dict(state or {}), origins, max_message_size)

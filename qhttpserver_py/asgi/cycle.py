@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from PySide6.QtCore import QFile
@@ -40,19 +41,20 @@ class HttpCycle:
     """Runs the application once. Belongs to the server's thread."""
 
     __slots__ = (
-        "_begun", "_body", "_disconnected", "_exchange", "_fields", "_length", "_more", "_pieces", "_rooms", "_status",
-        "_stream", "_trailers", "_trailing", "_waiters", "state", "task",
+        "_begun", "_bodiless", "_body", "_disconnected", "_exchange", "_fields", "_length", "_more", "_rooms", "_sent",
+        "_status", "_stream", "_trailers", "_trailing", "_waiters", "state", "task",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, stream: BodyStream | None) -> None:
         self._exchange = exchange
         self._stream = stream
-        self._pieces: AsyncIterator[bytes] | None = None
         self._body = exchange.message.body if stream is None else b""
         self._more = True  # of the request's body
         self._status = 0
         self._fields: list[Header] = []
-        self._length: int | None = None
+        self._length: int | None = None  # as the application has it
+        self._sent = 0  # octets of the body
+        self._bodiless = False  # nothing of the body is sent, whatever its length
         self._trailing = False  # trailers were announced
         self._trailers: list[Header] = []
         self._begun = False  # a head is on its way to the peer
@@ -109,33 +111,29 @@ class HttpCycle:
             self._more = False
             body, self._body = self._body, b""
             return {"type": "http.request", "body": body, "more_body": False}
-        if self._pieces is None:
-            self._pieces = aiter(self._stream)
         try:
-            piece = await anext(self._pieces)
-        except StopAsyncIteration:
-            self._more = False
-            return {"type": "http.request", "body": b"", "more_body": False}
+            piece = await self._stream._next_piece()
         except BodyAborted:
             self._more = False
-            self._disconnected = True
+            self._disconnected = self.state != DONE
             return {"type": "http.disconnect"}
         self._more = not self._stream.atEnd()
-        return {"type": "http.request", "body": piece, "more_body": self._more}
+        return {"type": "http.request", "body": piece or b"", "more_body": self._more}
 
     async def send(self, event: Event) -> None:
         """Send a part of the response.
 
         Raises:
             OSError: the client has left.
-            RuntimeError: the event is not the one whose turn it is.
+            RuntimeError: the event is not the one whose turn it is, or the body is not as long as was said.
+            TypeError: a field or the body is not of bytes.
             ValueError: a status or a field cannot be sent.
         """
         if self._disconnected:
             raise OSError("the client has left")
         kind = event["type"]
         if kind == "http.response.early_hint" and self.state == START:
-            self._exchange.interim(103, [(b"link", bytes(link)) for link in event["links"]])
+            self._exchange.interim(103, [(b"link", octets(link)) for link in event["links"]])
         elif kind == "http.response.start" and self.state == START:
             self._start(event)
         elif kind == "http.response.pathsend" and self.state == BODY and not self._begun:
@@ -157,27 +155,31 @@ class HttpCycle:
         fields = []
         length = None
         for name, value in event.get("headers", ()):
-            name, value = bytes(name).lower(), bytes(value)  # noqa: PLW2901 - what is given may be any octets
+            name, value = octets(name).lower(), octets(value)  # noqa: PLW2901 - what is given may be any octets
             check_header(name, value)
             if name == b"transfer-encoding":  # framing is the server's (ASGI: Response Start)
                 continue
-            if name == b"content-length" and value.isdigit():
+            if name == b"content-length":
+                if not value.isdigit() or length not in (None, int(value)):
+                    raise ValueError(f"content-length {value!r} is no length, or not the one that was given before")
                 length = int(value)
+                continue
             fields.append((name, value))
         self._status, self._fields, self._length = status, fields, length
+        self._bodiless = status in (204, 304) or self._exchange.message.method == "HEAD"
         self._trailing = bool(event.get("trailers", False))
         self.state = BODY
 
     def _send_body(self, body: Any, more: bool) -> asyncio.Future[None] | None:
         """Send a piece; return what to wait for where the peer does not keep up."""
         exchange = self._exchange
-        data = body if type(body) is bytes else bytes(body)
+        data = octets(body)
+        self._count(len(data), more)
         if not self._begun:
             if not more and not self._trailing:
                 self._send_whole(data)
                 return None
-            self._begun = True
-            exchange.begin(self._status, self._sized(None), self._length)
+            self._begin()
         if not more:
             self.state = TRAILERS if self._trailing else DONE
             if self._trailing:
@@ -191,28 +193,50 @@ class HttpCycle:
             exchange.chunk(data)
         return self._wait_for_room() if exchange.backlog() > HIGH_WATER else None
 
-    def _sized(self, body: bytes | None) -> list[Header]:
-        """Return the fields without a length that the engine writes itself."""
-        if self._length is None or (body is not None and not body):  # of HEAD, 304: that of what is not sent
-            return self._fields
-        return [field for field in self._fields if field[0] != b"content-length"]
+    def _count(self, size: int, more: bool) -> None:
+        """Raise RuntimeError where the body does not become as long as its content-length says."""
+        length = self._length
+        if length is None or self._bodiless:
+            return
+        sent = self._sent = self._sent + size
+        if sent > length:
+            self._sent -= size  # nothing of it goes
+            raise RuntimeError(f"the body is longer than its content-length {length}, by {sent - length} octets")
+        if sent < length and not more:
+            raise RuntimeError(f"the body ends {length - sent} octets before its content-length {length}")
+
+    def _begin(self) -> None:
+        self._begun = True
+        self._exchange.begin(self._status, self._fields, self._length)
 
     def _send_whole(self, data: bytes) -> None:
         self._begun = True
         self.state = DONE
-        self._exchange.send(self._status, self._sized(data), data)
+        if self._bodiless and self._length is not None:  # that of what is not sent (RFC 9110 8.6)
+            self._exchange.send(self._status, [*self._fields, (b"content-length", b"%d" % self._length)], b"")
+        elif self._bodiless and (not data or self._status == 304):  # nobody knows it
+            self._exchange.begin(self._status, self._fields, None)
+            self._exchange.end(b"")
+        else:
+            self._exchange.send(self._status, self._fields, data)
         self._wake()
 
-    def _send_file(self, path: str) -> None:
+    def _send_file(self, path: Any) -> None:
+        name = os.fspath(path)
+        if not os.path.isabs(name) or not os.path.isfile(name):  # noqa: PTH117, PTH113 - neither touched otherwise
+            raise FileNotFoundError(f"http.response.pathsend: {name!r} is not the absolute path of a file")
+        source = make_source(QFile(os.fsdecode(name)))
+        assert source is not None
         self._begun = True
         self.state = DONE
-        source = make_source(QFile(path))
-        assert source is not None
-        self._exchange.stream(self._status, self._sized(None), source, typed=True)
+        self._exchange.stream(self._status, self._fields, source, typed=True)
         self._wake()
 
     def _send_trailers(self, event: Event) -> None:
-        self._trailers += [(bytes(name).lower(), bytes(value)) for name, value in event.get("headers", ())]
+        fields = [(octets(name).lower(), octets(value)) for name, value in event.get("headers", ())]
+        for field in fields:
+            check_header(*field)
+        self._trailers += fields
         if not event.get("more_trailers", False):
             self.state = DONE
             self._exchange.end(b"", self._trailers)
@@ -242,6 +266,19 @@ class HttpCycle:
         self._disconnected = True
         self._wake()
         cancel_late(self.task)
+
+
+def octets(given: Any) -> bytes:
+    """Return *given* as bytes.
+
+    Raises:
+        TypeError: it is not of octets: a str, or a number, of which ``bytes()`` would make zeros.
+    """
+    if type(given) is bytes:
+        return given
+    if isinstance(given, bytes | bytearray | memoryview):
+        return bytes(given)
+    raise TypeError(f"ASGI has names, values and bodies in bytes; {given!r:.80} is {type(given).__name__}")
 
 
 def resolved(waiters: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from qhttpserver_py._qt import log
 from qhttpserver_py.asgi.cycle import Application, Event
-from qhttpserver_py.asgi.scope import ASGI
+from qhttpserver_py.asgi.scope import LIFESPAN
 
 Mode = Literal["auto", "on", "off"]
 
@@ -32,7 +32,7 @@ class Lifespan:
     async def run(self) -> None:
         """Run the application's lifespan, from startup to shutdown."""
         self._shutdown = asyncio.Event()
-        scope = {"type": "lifespan", "asgi": dict(ASGI), "state": self.state_dict}
+        scope = {"type": "lifespan", "asgi": dict(LIFESPAN), "state": self.state_dict}
         try:
             await self._application(scope, self._receive, self._send)
         except Exception as error:  # noqa: BLE001 - user code

@@ -11,12 +11,16 @@ from qhttpserver_py._protocol.engine import Header, Headers
 from qhttpserver_py._protocol.wire import check_header
 from qhttpserver_py._qt import log
 from qhttpserver_py._serving.handshakes import log_refused, stay_http
-from qhttpserver_py._websocket.protocol import ABNORMAL, INTERNAL, NORMAL
+from qhttpserver_py._serving.pending_sockets import going_away
+from qhttpserver_py._websocket.protocol import ABNORMAL, GOING_AWAY, INTERNAL, NORMAL
 from qhttpserver_py._websocket.socket import ConnectionClosed, WebSocket
-from qhttpserver_py.asgi.cycle import Application, Event, HttpCycle, cancel_late, resolved
+from qhttpserver_py.asgi.cycle import Application, Event, HttpCycle, cancel_late, octets, resolved
 
 Take = Callable[[str, Headers], tuple[WebSocket, bytes] | None]
 """Answers the handshake with a sub-protocol and fields; gives the socket and what came behind the handshake."""
+
+CLOSE_GRACE = 2.0
+"""Seconds that the applications of open WebSockets have when the server closes, before their tasks are cancelled."""
 
 CONNECTING, OPEN, DENYING, CLOSED = range(4)
 _EXPECTED = {
@@ -32,6 +36,7 @@ class WebSocketCycle:
 
     __slots__ = (
         "__weakref__",
+        "_code",
         "_denial",
         "_exchange",
         "_left",
@@ -51,6 +56,7 @@ class WebSocketCycle:
         self._socket: WebSocket | None = None
         self._denial: HttpCycle | None = None
         self._left = False  # the client has
+        self._code = ABNORMAL  # of a handshake that comes to nothing
         self._told = False  # the application took the connect event
         self._waiters: list[asyncio.Future[None]] = []
         self.state = CONNECTING
@@ -109,7 +115,7 @@ class WebSocketCycle:
             await waiter
         socket = self._socket
         if socket is None:
-            return {"type": "websocket.disconnect", "code": ABNORMAL, "reason": ""}
+            return {"type": "websocket.disconnect", "code": self._code, "reason": ""}
         try:
             message = await socket.recv()
         except ConnectionClosed:
@@ -125,6 +131,7 @@ class WebSocketCycle:
         Raises:
             OSError: the client has left.
             RuntimeError: the event is not one whose turn it is.
+            TypeError: a message or a field is not of the type that it must have.
             ValueError: a status, a field, a sub-protocol or a close code cannot be sent.
         """
         if self._left or (self.state == OPEN and self._socket is not None and not self._socket.isValid()):
@@ -133,8 +140,7 @@ class WebSocketCycle:
         kind, state = event["type"], self.state
         if kind == "websocket.send" and state == OPEN:
             assert self._socket is not None
-            data = event.get("bytes")
-            await self._socket.send(event["text"] if data is None else bytes(data))
+            await self._socket.send(_message(event))
         elif kind == "websocket.accept" and state == CONNECTING:
             self._accept(event)
         elif kind == "websocket.close" and state in (CONNECTING, OPEN):
@@ -195,6 +201,13 @@ class WebSocketCycle:
 
     # ---- the end
 
+    def go_away(self) -> None:
+        """The server closes: ``websocket.disconnect`` is the next event, with 1001; the handshake is not answered."""
+        if self._socket is not None:
+            going_away(self._socket, CLOSE_GRACE)
+        self._left, self._code = True, GOING_AWAY
+        self._wake()
+
     def _gone(self) -> None:
         """The client has left, or the connection was closed."""
         self._left = True
@@ -205,10 +218,19 @@ class WebSocketCycle:
         self._waiters = resolved(self._waiters)
 
 
+def _message(event: Event) -> str | bytes:
+    data, text = event.get("bytes"), event.get("text")
+    if data is not None:
+        return octets(data)
+    if isinstance(text, str):
+        return text
+    raise TypeError(f"'websocket.send' has bytes as 'bytes' or a str as 'text', not {type(text).__name__}")
+
+
 def _fields(given: Any) -> list[Header]:
     fields = []
     for name, value in given:
-        name, value = bytes(name).lower(), bytes(value)  # noqa: PLW2901 - what is given may be any octets
+        name, value = octets(name).lower(), octets(value)  # noqa: PLW2901 - what is given may be any octets
         check_header(name, value)
         if name == b"sec-websocket-protocol":
             raise ValueError("the sub-protocol is 'subprotocol' of 'websocket.accept', not a header field")
