@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qhttpserver_py._protocol.engine import Message
 
 HIGH_WATER = 262144
-"""With more bytes than this not taken by the consumer, the peer is held back."""
+"""Bytes that the consumer has not taken, beyond which no more are read from the peer."""
 
 
 class BodyAborted(PeerError):  # noqa: N818 - named for what happened
@@ -35,15 +35,15 @@ class BodyOwner(Protocol):
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is still a peer that sends."""
+        """Whether the peer is still connected."""
         ...
 
     def want_body(self) -> None:
-        """Ask a peer for the body that waits for ``100 Continue``."""
+        """Send ``100 Continue`` to a peer that waits for it."""
         ...
 
     def hold_body(self, on: bool) -> None:
-        """Have the peer wait, or go on."""
+        """Stop reading from the peer, or go on."""
         ...
 
     def consumed_body(self, size: int) -> None:
@@ -51,7 +51,7 @@ class BodyOwner(Protocol):
         ...
 
     def body_failed(self, error: Exception) -> None:
-        """Answer for a consumer that raised."""
+        """Answer the request whose consumer raised."""
         ...
 
 
@@ -68,9 +68,9 @@ class Thread(Protocol):
 class BodyStream:
     """The body of a request whose route asked for it as it arrives: ``route(..., stream=True)``.
 
-    Take it in one of three ways: ``on_data`` with a callback, ``save_to`` a QIODevice, or
-    ``async for``. Pieces that nobody takes yet are kept, up to 256 KiB; then the socket, or the
-    HTTP/2 stream's window, holds the peer back. Callbacks run from the event loop, never inside
+    There are three ways to take it: ``on_data`` with a callback, ``save_to`` a QIODevice, or ``async for``. Pieces that
+    are not taken yet are kept, up to 256 KiB; then no more is read from the socket, or the HTTP/2 stream's window is
+    not widened. Callbacks run from the event loop, never inside
     the call that sets them; one that raises ends the request with 500. A peer that waits for
     ``100 Continue`` gets it when the first consumer comes. Belongs to the server's thread.
 
@@ -90,16 +90,16 @@ class BodyStream:
         self._length = _announced(message)
         self._ended = False  # all of it has arrived
         self._error: BodyAborted | None = None
-        self._paused = False  # by the application
-        self._device_full = False  # save_to: its device does not keep up
+        self._paused = False  # the application called pause()
+        self._device_full = False  # the device of save_to() has too much unwritten
         self._on_data: Callable[[bytes], Any] | None = None
         self._on_end: list[Callable[[], Any]] = []
         self._on_abort: list[Callable[[BodyAborted], Any]] = []
         self._on_progress: list[Callable[[int, int], Any]] = []
-        self._arrivals: list[asyncio.Future[None]] = []  # what coroutines that want a piece wait for
+        self._arrivals: list[asyncio.Future[None]] = []  # the futures of coroutines that wait for a piece
         self._delivering = False
-        self._due = False  # a call of _deliver() is on its way
-        self._untold = False  # progress that a callback set later has not heard of
+        self._due = False  # a call of _deliver() is posted
+        self._untold = False  # a progress callback that was set later has to be called
         if not exchange.is_connected:
             self._error = BodyAborted("the peer left")
 
@@ -118,7 +118,7 @@ class BodyStream:
         return self._ended and not self._waiting
 
     def isAborted(self) -> bool:
-        """Return whether the body will never be complete. Not in Qt."""
+        """Return whether the body was given up before it was complete. Not in Qt."""
         return self._error is not None
 
     # ---- taking it
@@ -130,7 +130,7 @@ class BodyStream:
         end: Callable[[], Any] | None = None,
         aborted: Callable[[BodyAborted], Any] | None = None,
     ) -> None:
-        """Call *callback* with each piece, *end* after the last, or *aborted* if it will never come.
+        """Call *callback* with each piece, and *end* after the last, or *aborted* if the body is given up before that.
 
         A second call replaces the callback, and adds to those for the end.
 
@@ -155,7 +155,7 @@ class BodyStream:
     def on_progress(self, callback: Callable[[int, int], Any]) -> None:
         """Call ``callback(bytesReceived, contentLength)`` at each arrival; the length is -1 if unknown.
 
-        For what arrived before there is one call, soon. Not in Qt.
+        For what arrived before, it is called once, from the event loop. Not in Qt.
         """
         self._on_progress.append(callback)
         if self._received:
@@ -163,7 +163,7 @@ class BodyStream:
             self._schedule()
 
     def pause(self) -> None:
-        """Take no more pieces until ``resume()``; the peer is held back once 256 KiB wait. Not in Qt."""
+        """Take no more pieces until ``resume()``; once 256 KiB wait, no more is read from the peer. Not in Qt."""
         self._paused = True
 
     def resume(self) -> None:
@@ -196,7 +196,7 @@ class BodyStream:
         return saving.done
 
     def discard(self) -> None:
-        """Take the rest and throw it away. Not in Qt."""
+        """Take the rest and discard it. Not in Qt."""
         self.on_data(_discard)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -236,13 +236,13 @@ class BodyStream:
     # ---- from the exchange
 
     def feed(self) -> None:
-        """Bytes arrived, or the end."""
+        """Take in what has arrived, or the end."""
         message = self._message
         pieces, message.pieces = message.pieces, []
         self.add(pieces, ended=message.complete)
 
     def add(self, pieces: list[bytes], *, ended: bool) -> None:
-        """Take *pieces* in; *ended*: they are the last."""
+        """Take in *pieces*; *ended*: they are the last."""
         if self._error is not None:
             return
         size = sum(map(len, pieces))
@@ -256,7 +256,7 @@ class BodyStream:
             self._exchange.hold_body(True)
 
     def abort(self, reason: str) -> None:
-        """The body will not be completed."""
+        """Tell the consumer that the body will not be completed."""
         if self._ended or self._error is not None:
             return
         self._error = error = BodyAborted(reason)
@@ -268,8 +268,8 @@ class BodyStream:
         call_each(told, lambda fault: self._core.report(fault, self._exchange.label), self._core.post)
         self._stir()
 
-    def is_hungry(self) -> bool:
-        """Whether it is the peer's turn: all that came was taken, by somebody who wants more."""
+    def waits_for_peer(self) -> bool:
+        """Return whether the peer is late: all that came was taken by a consumer, which waits for more."""
         return not (self._ended or self._waiting or self._paused or self._message.expects_continue)
 
     # ---- delivering
@@ -297,7 +297,7 @@ class BodyStream:
         self._deliver()
 
     def _deliver(self) -> None:
-        """Hand over what waits. Entered again from a nested event loop, it leaves that to the outer call."""
+        """Give the consumer what waits. A call from a nested event loop leaves that to the outer call."""
         self._stir()
         if self._delivering:
             return
@@ -315,7 +315,7 @@ class BodyStream:
             self._delivering = False
 
     def hold_device(self, full: bool) -> None:
-        """The device that the body is written to does not keep up, or takes more again."""
+        """Stop giving the device data because it has too much unwritten, or go on."""
         before, self._device_full = self._device_full, full
         if before and not full:
             self._schedule()
@@ -330,7 +330,7 @@ class BodyStream:
             hook()
 
     def _let_go(self) -> None:
-        """Forget callbacks: they often refer to what refers to this."""
+        """Forget the callbacks, which often refer to this object and would be a cycle with it."""
         self._on_data = None
         self._on_end, self._on_abort, self._on_progress = [], [], []
 
@@ -356,4 +356,4 @@ def _announced(message: Message) -> int:
 
 
 def _discard(_piece: bytes) -> None:
-    """Throw a piece away."""
+    """Discard a piece."""

@@ -1,7 +1,7 @@
 """Conditional and range requests on a file-like representation (RFC 9110 sections 13 and 14).
 
-Pure: header fields and the validators of a representation in, a decision out. The order of the
-checks is the one of RFC 9110 13.2.2 and lives in ``decide``, nowhere else.
+Pure: header fields and the validators of a representation in, a decision out. The order of the checks is the one of RFC
+9110 13.2.2; it is in ``decide`` and nowhere else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _RANGE_SPEC = re.compile(r"(\d*)-(\d*)", re.ASCII)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
 _TIME = r"(?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d):(?P<second>[0-5]\d|60)"
-# IMF-fixdate, and the two that went before it: RFC 850's and that of C's asctime() (RFC 9110 5.6.7).
+# IMF-fixdate and the two obsolete formats, of RFC 850 and of C's asctime() (RFC 9110 5.6.7).
 _DATES = tuple(
     re.compile(pattern, re.ASCII)
     for pattern in (
@@ -29,7 +29,7 @@ _DATES = tuple(
         rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) {_MONTH} (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",
     )
 )
-_MAX_DIGITS = 18  # more than any file has; int() on hostile lengths would raise
+_MAX_DIGITS = 18  # more digits than any file's size has; int() raises for thousands of them
 
 
 class Representation(NamedTuple):
@@ -122,7 +122,7 @@ def _range_applies(headers: Sequence[tuple[bytes, bytes]], target: Representatio
         return True
     if_range = if_range.strip()
     if if_range.startswith(('"', "W/")):
-        return if_range == target.etag  # strong comparison: a weak tag never fits (RFC 9110 13.1.5)
+        return if_range == target.etag  # strong comparison: a weak tag never matches (RFC 9110 13.1.5)
     return parse_date(if_range) == target.modified
 
 
@@ -150,7 +150,7 @@ def _select_suffix(length_text: str, size: int) -> Decision:
     length = _number(length_text)
     if length == 0:
         return Decision(416)
-    # A suffix of nothing is satisfiable, but no Content-Range can express it (RFC 9110 14.1.2).
+    # A suffix of zero bytes is satisfiable, but no Content-Range can express it (RFC 9110 14.1.2).
     return Decision(206, max(0, size - length), size - 1) if size else Decision(200)
 
 

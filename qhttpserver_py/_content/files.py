@@ -1,4 +1,4 @@
-"""A file as the content of a reply: opened, with its validators, and the part of it that a request asks for."""
+"""Files as the content of replies: how they are opened, their validators, and the part that a request asks for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REASONS = {
     412: "Precondition Failed",
     416: "Range Not Satisfiable",
 }
-"""What the body of a refusal says."""
+"""The text of a refusal's body."""
 
 
 class OpenedFile(NamedTuple):
@@ -40,7 +40,7 @@ class OpenedFile(NamedTuple):
 class FileRange(QIODevice):
     """*length* bytes of an open *file* from *first* on, as a random-access device.
 
-    It owns the file. A file that became shorter meanwhile reads short, which the reply notices.
+    It owns the file. If the file became shorter meanwhile, less is read than was announced, which ends the reply.
     """
 
     def __init__(self, file: QFile, first: int, length: int) -> None:
@@ -94,14 +94,14 @@ def _open_resource(name: str) -> OpenedFile | None:
     info, device = QFileInfo(name), QFile(name)
     if info.isDir() or not device.open(_READ_ONLY):
         return None
-    # Reproducible builds give all resources one time, so the content itself is the validator.
+    # Reproducible builds give all resources the same time, so the tag is made of the content.
     etag = f'"{zlib.crc32(device.readAll().data()):08x}-{device.size():x}"'
     device.seek(0)
     return OpenedFile(device, Representation(etag, modified(info), device.size()))
 
 
 def modified(info: QFileInfo) -> int:
-    """Return when a resource was last modified, in seconds: when this program started, if nothing tells."""
+    """Return when a resource was last modified, in seconds; if it has no time, when this program started."""
     seconds = info.lastModified().toSecsSinceEpoch() if info.lastModified().isValid() else 0
     return seconds if seconds > 0 else _STARTED
 

@@ -1,7 +1,7 @@
 """JSON text, byte for byte as QJsonDocument writes it.
 
-Strategy: a small writer of our own, twice as fast as going through QJsonDocument and exact about what
-that turns into null without a word. Numbers it is not sure how to print it has QJsonDocument print.
+Strategy: a small writer of our own, twice as fast as QJsonDocument; it raises where QJsonDocument silently writes null.
+Numbers that Python may print otherwise are printed by QJsonDocument.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _COMPACT = QJsonDocument.JsonFormat.Compact
 _EXACT_MAX = 2.0**53
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
-# What QJsonValue::fromVariant has a text or an array for.
+# The types that QJsonValue::fromVariant turns into text or an array.
 _QT_TYPES = (QJsonValue, QJsonArray, QByteArray, QUrl, QDateTime, QDate, QTime, QUuid)
 
 # Escapes '"', "\\" and controls and nothing else, exactly as QJsonDocument; written in C.
@@ -62,7 +62,7 @@ def _array(value: list[object] | tuple[object, ...]) -> str:
 
 def _sorted_keys(value: dict[object, object]) -> list[str]:
     try:
-        joined = "".join(cast("dict[str, object]", value))  # also the test that all keys are str
+        joined = "".join(cast("dict[str, object]", value))  # this is also the check that all keys are str
     except TypeError:
         key = next(key for key in value if not isinstance(key, str))
         raise TypeError(f"the keys of a JSON object are str, not {type(key).__name__}: {key!r}") from None
@@ -95,7 +95,7 @@ def _by_qt(value: object) -> str:
 
 
 def _other(value: object) -> str:
-    """Write what is no plain JSON type, but a subclass of one or a value of Qt."""
+    """Write a value of a subclass of a JSON type, or of a type of Qt."""
     if isinstance(value, QJsonDocument):
         return bytes(value.toJson(_COMPACT).data()).decode()
     if isinstance(value, _QT_TYPES):

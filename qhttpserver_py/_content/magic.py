@@ -1,9 +1,9 @@
 """The magic rules of the shared MIME database (freedesktop.org), read from its ``mime.cache`` files. Pure.
 
 Strategy: QMimeDatabase tries some eight hundred rules one by one, for 54 µs or more. Most bodies match none. Two
-expressions, made of what every rule begins with, tell that in about a microsecond: one is anchored at the first octet,
-the other searches the few hundred octets that rules with a range look at. Only where one of them hits are the rules
-that could be meant tried, in the order in which Qt would try them.
+expressions, made of what every rule begins with, find that in about a microsecond: one is anchored at the first octet,
+the other searches the few hundred octets that rules with a range look at. Only where one of them matches, the rules in
+question are tried, in the order in which Qt would try them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 MAXIMUM_SMALL = 512
-"""Rules whose range ends beyond this offset are looked for one by one, in bodies that are longer than it."""
+"""Rules whose range ends beyond this offset are searched for one by one, in bodies that are longer than it."""
 
 _HEADER = struct.Struct(">HH")
 _LIST = struct.Struct(">II")
@@ -33,7 +33,9 @@ class UnknownCacheError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Matchlet:
-    """Octets that have to stand at one of *length* offsets from *start* on, and those of a child besides."""
+    """Octets that have to be at one of *length* offsets from *start* on, and matchlets of which one has to match
+    besides.
+    """
 
     start: int
     length: int
@@ -63,7 +65,7 @@ class Matchlet:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: what has to match, and the type that it tells."""
+    """One rule: what has to match, and the type that follows."""
 
     priority: int
     mime: bytes
@@ -137,12 +139,12 @@ class MagicTable:
         """Found within the first ``window`` octets of whatever a rule with a range could match."""
         self.window = MAXIMUM_SMALL if far else max((matchlet.end for matchlet in small), default=0)
         self.far = tuple((b"" if one.mask else one.value, one.start, one.end) for one in far)
-        """What rules look for whose range ends far behind the begin, and between which offsets."""
+        """What rules search for whose range ends far behind the begin, and between which offsets."""
 
     def find(self, data: bytes) -> bytes | None:
         """Return the name of the type whose rule matches *data* first; None where none does.
 
-        For data that one of the expressions, or ``far``, hits: for other data it is None.
+        To be called for data that one of the expressions, or ``far``, matches; for other data it is None.
         """
         candidates: list[Entry] = []
         if data and self.anchored.match(data) is not None:
@@ -160,12 +162,14 @@ def _order(entry: Entry) -> int:
 
 
 def _is_weak(matchlet: Matchlet) -> bool:
-    """Whether most bodies have what *matchlet* itself looks for, so that its children tell more."""
+    """Return whether most bodies have what *matchlet* itself searches for, so that only its children distinguish
+    types.
+    """
     return bool(matchlet.children) and len(matchlet.value) < 2
 
 
 def _necessary(matchlet: Matchlet) -> list[Matchlet]:
-    """Return matchlets of which one has to stand in whatever *matchlet* matches."""
+    """Return matchlets of which one matches whatever *matchlet* matches."""
     if _is_weak(matchlet):
         return [necessary for child in matchlet.children for necessary in _necessary(child)]
     return [matchlet]

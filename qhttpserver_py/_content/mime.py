@@ -1,9 +1,9 @@
-"""Content types, guessed as Qt guesses them.
+"""Guesses content types as Qt does.
 
-Strategy: QMimeDatabase decides, and its rules differ from system to system. Where it reads them from the mime.cache
-files of the shared MIME database, so do we (``magic.py``), and most bodies are known to match none of them in about a
-microsecond. Where it reads them from elsewhere, on Windows and macOS for example from Qt itself, it is asked each time.
-Nothing of a body is remembered.
+Strategy: the result is that of QMimeDatabase, whose rules differ from system to system. Where it reads them from the
+mime.cache files of the shared MIME database, they are read here, too (``magic.py``); that most bodies match none of
+them is found in about a microsecond. Where it reads them from elsewhere, on Windows and macOS for example from Qt
+itself, it is asked each time. Nothing of a body is remembered.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ JSON = b"application/json"
 TEXT = b"text/plain"
 OCTETS = b"application/octet-stream"
 
-# No rule of a MIME database looks further (the farthest known is that of CD images, at 38 KiB;
-# test_mime.py reads the installed ones), so a large body need not be copied whole to ask.
+# No rule of a MIME database reads further (the farthest known is that of CD images, at 38 KiB; test_mime.py reads the
+# installed ones), so a large body need not be copied as a whole for QMimeDatabase.
 HEAD_SIZE = 65536
 
 TEXT_SIZE = 128
-"""Octets at the begin of a body that must not hold control characters, for Qt to take it for text."""
+"""How many octets at the begin of a body Qt searches for control characters, without which it is text."""
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def _always(*_: object) -> bool:
-    """Stand in for an expression that matches: nothing is known, so Qt, or the table, is asked."""
+    """Replace an expression that always matches, so that Qt, or the table, is asked."""
     return True
 
 
 class TextFilter:
-    """What tells at once that a body is plain text: no rule could match it, and it begins without control characters.
+    """Decides quickly that a body is plain text: no rule can match it, and it begins without control characters.
 
-    The hot path looks at it by itself; see ``text_reply()``.
+    The hot path reads its fields; see ``text_reply()``.
     """
 
     __slots__ = ("anchored", "far", "floating", "window")
@@ -57,7 +57,7 @@ class TextFilter:
         self.window = 0
 
     def use(self, table: MagicTable) -> None:
-        """Ask the expressions of *table* from now on."""
+        """Use the expressions of *table* from now on."""
         self.anchored, self.floating = table.anchored.match, table.floating.search
         self.far, self.window = table.far, table.window
 
@@ -98,14 +98,14 @@ def _look(body: bytes) -> bytes:
 def text_type(text: str, body: bytes) -> bytes:
     """Return the content type of *text*, whose octets are *body*.
 
-    A browser that is not told takes what is not ASCII for windows-1252.
+    Without a charset, a browser decodes what is not ASCII as windows-1252.
     """
     found = sniff(body)
     return found if text.isascii() or not found.startswith(b"text/") else found + b"; charset=utf-8"
 
 
 def for_file(path: str, head: bytes) -> bytes:
-    """Return the name of the type of a file: by its name, and by its first bytes where that leaves doubt.
+    """Return the name of the type of a file: by its name, and by its first bytes where the name is ambiguous.
 
     *head* is the first ``HEAD_SIZE`` bytes of the file or more; *path* need not exist.
     """
@@ -114,7 +114,7 @@ def for_file(path: str, head: bytes) -> bytes:
 
 
 def _ask(head: bytes) -> bytes:
-    data = QByteArray(head)  # the first question of a process loads the database, for 0.1 s or so
+    data = QByteArray(head)  # the first call of a process loads the database, which takes about 0.1 s
     return first_use("Qt's MIME database", lambda: QMimeDatabase().mimeTypeForData(data)).name().encode()
 
 
@@ -135,7 +135,7 @@ def mime_directories() -> list[Path]:
 
 
 def read_table(directories: list[Path]) -> MagicTable | None:
-    """Return the rules that Qt reads from *directories*; None where it reads others, or another form of them."""
+    """Return the rules that Qt reads from *directories*; None where it reads other rules, or them in another format."""
     if os.environ.get("QT_NO_MIME_CACHE"):
         return None
     caches = []
@@ -153,7 +153,7 @@ def read_table(directories: list[Path]) -> MagicTable | None:
 
 
 def type_fields(mime: bytes) -> tuple[Header, ...]:
-    """Return the header of a response that has but a content type; none for an empty *mime*."""
+    """Return the headers of a response that has only a content type; none for an empty *mime*."""
     return ((b"content-type", mime),) if mime else ()
 
 

@@ -15,7 +15,7 @@ _DELETED = "the device was deleted while the body was written to it"
 
 
 class Body(Protocol):
-    """What is held back while the device does not keep up."""
+    """The body that is paused while the device has too much unwritten."""
 
     def hold_device(self, full: bool) -> None:
         """Stop, or go on."""
@@ -23,7 +23,7 @@ class Body(Protocol):
 
 
 class Saving:
-    """One body on its way to one device. Lives in the server's thread."""
+    """Writes one body to one device. It belongs to the server's thread."""
 
     def __init__(self, body: Body, device: QIODevice) -> None:
         self.done: Future[None] = Future()
@@ -53,11 +53,11 @@ class Saving:
             elif self._paced and self._device.bytesToWrite() > HIGH_WATER and self._body is not None:
                 self._full = True
                 self._body.hold_device(True)
-        except RuntimeError:  # shiboken's, for an object that is gone
+        except RuntimeError:  # shiboken raises it for an object that was deleted
             self.fail(OSError(_DELETED))
 
     def end(self) -> None:
-        """The whole body was written: see that it reached the device."""
+        """Finish: the whole body was written, and the device has to write what it holds."""
         if self.done.done():
             return
         try:
@@ -71,7 +71,7 @@ class Saving:
         self.done.set_result(None)
 
     def fail(self, error: Exception) -> None:
-        """Give up; what is left of the body is thrown away."""
+        """Give up; the rest of the body is discarded."""
         if self.done.done():
             return
         device, opened = self._device, self._opened
@@ -92,7 +92,7 @@ class Saving:
             return True
         if isinstance(device, QSaveFile):
             return bool(device.commit())
-        if not self._paced:  # a process or socket is still writing; closing would cut it short
+        if not self._paced:  # a process or socket is still writing, and closing it would lose that
             device.close()
         return True
 

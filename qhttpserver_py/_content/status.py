@@ -83,7 +83,7 @@ Status = StatusCode | int  # an http.HTTPStatus is an int
 
 
 def code_of(status: object) -> int:
-    """Return the number of *status*, a StatusCode or an int.
+    """Return the number of *status*, which is a StatusCode or an int.
 
     Raises TypeError for another type and ValueError for a number outside 100 to 599 (RFC 9110 15).
     """

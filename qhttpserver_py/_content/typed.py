@@ -1,4 +1,4 @@
-"""Text and JSON of a peer as the types that a program names, or a reason why they are not. Pure."""
+"""Converts text and JSON of a peer to the types that a program names, or says why that is impossible. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fields_of(kind: type) -> list[tuple[str, Any, bool]]:
 
 
 def from_query(kind: type[T], values: Mapping[str, list[str]]) -> T:
-    """Return a *kind* made of the texts of a query; a list takes all values of its name. Raises MisfitError."""
+    """Return a *kind* made of the arguments of a query; a list takes all values of its name. Raises MisfitError."""
     made = {}
     for name, wanted, required in fields_of(kind):
         given = values.get(name)

@@ -1,4 +1,4 @@
-"""What an exchange needs of the connection it is on, and of what connections share."""
+"""What an exchange needs of its connection, and of what connections share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Core(Protocol):
 
     @property
     def post(self) -> Callable[[Callable[[], Any]], None]:
-        """What has a call run in the server's thread, soon."""
+        """Posts a call to the server's thread."""
         ...
 
 
@@ -54,7 +54,7 @@ class Channel(Protocol):
         ...
 
     def hold_body(self, on: bool) -> None:
-        """Stop or go on reading, for the sake of the body's consumer."""
+        """Stop or go on reading, as the body's consumer needs it."""
         ...
 
     def hold_upgrade(self, on: bool) -> None:
@@ -62,11 +62,11 @@ class Channel(Protocol):
         ...
 
     def exchange_done(self, exchange: Any, size: int) -> None:
-        """The reply is complete; *size* bytes of body went into it."""
+        """Note that the reply is complete, with *size* bytes of body."""
         ...
 
     def abort_exchange(self, exchange: Any) -> None:
-        """The reply was begun and cannot be completed."""
+        """Cut a reply that was begun and cannot be completed."""
         ...
 
     def abort(self) -> None:

@@ -1,8 +1,8 @@
 """Streams read from a QIODevice.
 
-Strategy: a random access device says how long it is, and the reply announces that; so whatever
-keeps it from giving just as much must break the reply. A sequential device ends by a signal, and
-before an end counts as one the device is asked whether it failed: a broken reply must not look whole.
+Strategy: a random access device has a length, which the reply announces; if the device gives less, the reply has to be
+cut. A sequential device ends by a signal; then it is asked whether it failed, because a reply that is incomplete must
+not look complete.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ PIECE = 131072
 """The most that is read from a device at a time, in bytes."""
 
 READ_BUFFER = 262144
-"""How much a socket or a process may hold for us, in bytes; without a bound it would take all there is."""
+"""Bytes that a socket or a process may buffer before they are read; without a bound it would buffer all there are."""
 
 GRACE_MS = 300
-"""How long a device that gives no sign of more is waited for. Only where nothing tells its end."""
+"""How long to wait before a device is asked again. Only for devices that have no signal for their end."""
 
 
 class DeviceNotReadable(OSError):  # noqa: N818 - named for what was found
@@ -34,11 +34,11 @@ class DeviceNotReadable(OSError):  # noqa: N818 - named for what was found
 
 
 class SourceFailed(OSError):  # noqa: N818 - named for what happened
-    """A source broke off, or gave less than it announced."""
+    """A source ended early, with less than it announced."""
 
 
 def device_source(device: QIODevice) -> RandomAccessSource | SequentialSource:
-    """Take *device* over, open it if need be, and return a source that reads it.
+    """Return a source that owns *device* and reads it; open it if need be.
 
     Raises:
         DeviceNotReadable: it cannot be read; it was deleted.
@@ -64,7 +64,7 @@ class RandomAccessSource:
         self._device: QIODevice | None = device
         self.size: int | None = max(0, device.size() - device.pos())
         if device.isTextModeEnabled() or (not self.size and _has_more(device)):
-            self.size = None  # carriage returns will be dropped; or a file of /proc, which says 0
+            self.size = None  # carriage returns are dropped in text mode; and a file of /proc has the size 0
         self._left = self.size
 
     def start(self, on_ready: Callable[[], None]) -> None:
@@ -120,7 +120,7 @@ class SequentialSource:
         self._failed: str | None = None
         self._ended = _is_finished(device)
         self._knows_end = _overrides_at_end(device)
-        self._calm = _is_of_user(device)  # has not told of new data yet, so it may never do
+        self._calm = _is_of_user(device)  # it has not signalled new data yet, so it may never do
         self._grace: QTimer | None = None
         self._held: list[QSocketNotifier] = []
         self._on_ready: Callable[[], None] | None = None
@@ -135,7 +135,7 @@ class SequentialSource:
         when_destroyed(device, self._on_destroyed)
         if isinstance(device, QProcess):
             device.readyRead.connect(self._hold_back)
-            device.errorOccurred.connect(self._on_ready_read)  # a program that cannot be started
+            device.errorOccurred.connect(self._on_ready_read)  # the program cannot be started
         elif isinstance(device, QNetworkReply):
             device.finished.connect(self._on_finished)
 
@@ -172,7 +172,7 @@ class SequentialSource:
         return piece
 
     def _is_at_end(self, device: QIODevice) -> bool:
-        if self._ended or isinstance(device, QFileDevice):  # a file's read waits for data or the end
+        if self._ended or isinstance(device, QFileDevice):  # reading a file waits for data or the end
             return True
         return self._knows_end and device.atEnd()
 
@@ -185,7 +185,7 @@ class SequentialSource:
         self._grace.start(GRACE_MS)
 
     def _hold_back(self) -> None:
-        """Leave the output of a process in its pipe: QProcess has no bound on what it takes out."""
+        """Stop reading the pipe of a process, because QProcess has no bound on what it reads."""
         device = self._device
         if device is not None and isValid(device) and device.bytesAvailable() >= READ_BUFFER and not self._held:
             reading = QSocketNotifier.Type.Read
@@ -215,7 +215,7 @@ class SequentialSource:
         if device is not None and isValid(device):
             self._failed = _failure(device, self._error)
             self._rest = bytes(device.readAll().data())
-            QTimer.singleShot(0, self._on_finished)  # it is still open while it says so
+            QTimer.singleShot(0, self._on_finished)  # it is still open while it emits that
 
     def _on_destroyed(self) -> None:
         self._device = None
@@ -230,7 +230,7 @@ class SequentialSource:
         device, self._device = self._device, None
         self._on_ready = None
         self._rest = b""
-        self._let_go()  # else a process would not be seen to end
+        self._let_go()  # without it, the end of a process is not noticed
         if self._grace is not None:
             self._grace.stop()
         if device is not None:

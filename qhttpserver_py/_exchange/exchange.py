@@ -1,7 +1,7 @@
 """One request whose handler holds a responder, or whose answer comes later.
 
-The exchange guards the order of operations (``_protocol/reply.py``), carries calls from other
-threads to the server's, and feeds a stream to the peer no faster than the peer takes it.
+The exchange checks the order of operations (``_protocol/reply.py``), posts calls from other threads to the server's,
+and sends a stream no faster than the peer takes it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from qhttpserver_py._content.body import BodyStream
     from qhttpserver_py._exchange.streams import Source
 
-CLIENT_GONE = 499  # what observers see for a reply whose peer left before it was complete
+CLIENT_GONE = 499  # the status that observers get for a reply whose peer left before it was complete
 
 
 class Exchange:
@@ -54,13 +54,13 @@ class Exchange:
         self._ident = threading.get_ident()
         self._status = 0
         self._sent = 0
-        self._waits = 0  # results that are awaited and may answer yet
-        self._dropped = False  # the last responder went meanwhile
+        self._waits = 0  # how many awaited results may still answer
+        self._dropped = False  # the last responder was dropped meanwhile
 
     # ---- what a handler may do; order checked in the caller's thread, bytes moved in the server's
 
     def send(self, status: int, headers: Headers, body: bytes) -> None:
-        """Answer with a whole reply; ValueError, and nothing is answered, where it must not be sent."""
+        """Answer with a whole reply; raise ValueError, and answer nothing, where it must not be sent."""
         self._open("send", status, lambda: self._send(status, headers, body))
 
     def interim(self, status: int, headers: Headers) -> None:
@@ -72,7 +72,7 @@ class Exchange:
         self._run(lambda: self._interim(status, headers))
 
     def begin(self, status: int, headers: Headers, length: int | None = None) -> None:
-        """Begin a streamed reply; ValueError, and none is begun, where its head must not be sent."""
+        """Begin a streamed reply; raise ValueError, and begin none, where its head must not be sent."""
         self._open("begin", status, lambda: self.begin_source(status, headers, length))
 
     def chunk(self, data: bytes) -> None:
@@ -104,17 +104,17 @@ class Exchange:
         self._run(lambda: self._stream(status, headers, source, typed))
 
     def drop(self) -> None:
-        """The last responder is gone: answer for it if it did not."""
+        """Answer 500 if nothing has answered: the last responder was dropped."""
         state = self.state
         if state is WAITING or state is STREAMING:
             self._run(self._drop)
 
     def wait(self) -> None:
-        """A result is awaited: the last responder may go without an answer."""
+        """Note that a result is awaited: the last responder may be dropped without an answer."""
         self._waits += 1
 
     def waited(self) -> None:
-        """The awaited result is there, and dealt with."""
+        """Note that an awaited result was dealt with."""
         self._waits -= 1
         if self._dropped and self.state <= STREAMING:
             self._drop()
@@ -128,12 +128,12 @@ class Exchange:
             self._complete(status, size)
 
     def upgraded(self) -> None:
-        """The socket speaks another protocol from here on; nothing is left to answer."""
+        """End the exchange: the socket speaks another protocol from here on."""
         self.state = DONE
         self._complete(101, 0)
 
     def fail_with(self, error: Exception) -> None:
-        """User code raised *error*: answer for it where nothing was answered, cut a reply that was begun."""
+        """Answer for user code that raised *error*, or cut a reply that was begun."""
         if self.on_error is not None and self.state is WAITING:
             self.on_error(error)
         else:
@@ -141,14 +141,14 @@ class Exchange:
             self.fail()
 
     def fail(self) -> None:
-        """Answer 500 where nothing was answered, cut a reply that was begun."""
+        """Answer 500, or cut a reply that was begun."""
         if self.state is WAITING:
             self.send(500, (), b"")
         elif self.state is STREAMING:
             self._run(self._abort)
 
     def backlog(self) -> int:
-        """Bytes of this reply that wait for the peer."""
+        """Return the bytes of this reply that wait for the peer."""
         connection = self.connection
         return connection.backlog(self.stream_id) if connection is not None else 0
 
@@ -156,11 +156,11 @@ class Exchange:
         """Call *hook* once if the peer leaves before the reply is complete."""
         if self.state is CANCELED:
             hook()
-        elif self.connection is not None:  # else it is answered, and what goes on goes on
+        elif self.connection is not None:  # a complete reply is not cancelled
             self._cancel_hooks.append(hook)
 
     def when_drained(self, hook: Callable[[], None]) -> None:
-        """Call *hook* whenever the peer took bytes of this reply."""
+        """Call *hook* each time the peer has taken bytes of this reply."""
         if self._drain is None:
             self._drain = Drain(self, self._core, lambda error: self._core.report(error, self.label))
         self._drain.hooks.append(hook)
@@ -171,7 +171,7 @@ class Exchange:
     # ---- called by the connection, in the server's thread
 
     def cancel(self, reason: str = "the peer left") -> None:
-        """The peer gave up or broke a rule, or the connection is gone."""
+        """Cancel the reply: the peer gave up or broke a rule, or the connection is closed."""
         self.connection = self.on_error = None
         pump, self._pump = self._pump, None
         if self.state is not DONE or pump is not None:
@@ -189,7 +189,7 @@ class Exchange:
     # ---- the request's body, taken as it arrives
 
     def feed(self) -> None:
-        """More of the request's body arrived, or its end."""
+        """Pass on that more of the request's body arrived, or its end."""
         body = self.body
         if body is None:
             self.message.pieces = []
@@ -197,7 +197,7 @@ class Exchange:
             body.feed()
 
     def want_body(self) -> None:
-        """The body has a consumer: let a peer begin that waits to be asked (RFC 9110 10.1.1)."""
+        """Send 100 Continue to a peer that waits for it: the body has a consumer (RFC 9110 10.1.1)."""
         connection, message = self.connection, self.message
         if connection is not None and message.expects_continue and self.state is WAITING:
             message.expects_continue = False
@@ -205,26 +205,26 @@ class Exchange:
             connection.flush_unless_dispatching(self.stream_id)
 
     def hold_body(self, on: bool) -> None:
-        """The consumer of the body is behind, or caught up."""
+        """Stop reading, because the consumer of the body is behind, or go on."""
         if self.connection is not None and not self.connection.engine.interleaves:
             self.connection.hold_body(on)
 
     def consumed_body(self, size: int) -> None:
-        """The consumer took *size* bytes: over HTTP/2 the peer may send as many more."""
+        """Let the peer send *size* bytes more over HTTP/2, because the consumer took as many."""
         connection = self.connection
         if connection is not None and connection.engine.interleaves:
             connection.engine.consumed(self.stream_id, size)
             connection.flush_unless_dispatching(self.stream_id)
 
     def body_failed(self, error: Exception) -> None:
-        """The body's consumer raised."""
+        """Answer for the body's consumer, which raised."""
         body, self.body = self.body, None
         self.fail_with(error)
         if body is not None:
             body.abort("its consumer failed")
 
     def drained(self) -> None:
-        """The peer took bytes: read on, and tell producers that pace themselves."""
+        """Read the source on, and call the producers' hooks: the peer took bytes."""
         if self._pump is not None:
             self._pump.drained()
         if self._drain is not None:
@@ -232,7 +232,7 @@ class Exchange:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the peer is there and the reply is not complete."""
+        """Whether the peer is connected and the reply not complete."""
         return self.connection is not None
 
     @property
@@ -248,7 +248,7 @@ class Exchange:
         if state is CANCELED:
             return
         try:
-            check_status(status)  # here, for a caller in another thread
+            check_status(status)  # raised here, in the caller's thread
             self._run(call)
         except ValueError:
             self.state = before
@@ -277,7 +277,7 @@ class Exchange:
             connection.flush()
 
     def begin_source(self, status: int, headers: Headers, length: int | None) -> None:
-        """Send the head of a reply in pieces: the pump has the first, or the handler writes them."""
+        """Send the head of a reply in pieces; called by the pump, or for a handler that writes the pieces."""
         connection = self.connection
         if connection is None:
             return
@@ -364,7 +364,7 @@ class Exchange:
         self._pump.start()
 
     def put(self, data: bytes) -> None:
-        """The pump has a piece; ``flush()`` follows."""
+        """Queue a piece of the pump's; ``flush()`` follows."""
         connection = self.connection
         if connection is not None:
             self._sent += len(data)
@@ -376,12 +376,12 @@ class Exchange:
             self.connection.flush()
 
     def post(self, call: Callable[[], None]) -> None:
-        """Have *call* run when other connections had their turn."""
+        """Run *call* when other connections had their turn."""
         if self.connection is not None:
             self.connection.post(call)
 
     def source_ended(self) -> None:
-        """The source gave its last piece."""
+        """End the reply: the source gave its last piece."""
         connection = self.connection
         self._pump = None
         if connection is not None:
@@ -389,11 +389,11 @@ class Exchange:
             self._complete(self._status, self._sent)
 
     def source_failed(self, error: BaseException, *, begun: bool) -> None:
-        """The source raised: tell the peer while that is possible, else cut the reply visibly."""
+        """Answer 500 for a source that raised, or cut the reply so that the peer notices."""
         self._pump = None
         if self.connection is not None:
             self.state = STREAMING if begun else WAITING
             if isinstance(error, Exception):
                 self.fail_with(error)
-            else:  # whoever gets it next reports it
+            else:  # the caller reports it
                 self.fail()

@@ -18,7 +18,7 @@ HIGH_WATER = 262144
 """A source is read only while fewer bytes than this wait for the peer."""
 
 PIECE = 65536
-"""How much a source is asked for at a time, in bytes."""
+"""How much is read from a source at a time, in bytes."""
 
 _OCTETS = b"application/octet-stream"
 
@@ -61,7 +61,7 @@ class Reply(Protocol):
 
 
 class Pump:
-    """One source on its way to the peer. Lives in the server's thread.
+    """Moves one source to the peer. It belongs to the server's thread.
 
     The head of the reply is sent with the first piece: a source that fails before it has given
     anything can still be answered with 500, and its first bytes tell the content type.
@@ -76,33 +76,33 @@ class Pump:
         self._typed = typed
         self._running = False
         self._again = False
-        self._due = False  # a call of run() is on its way
+        self._due = False  # a call of run() is posted
         self.status = status
 
     def start(self) -> None:
-        """Begin to move."""
+        """Start reading."""
         source = self._source
         if source is not None:
             source.start(self.run)
             self.run()
 
     def stop(self) -> None:
-        """The peer left: let go of the source at once."""
+        """Close the source at once: the peer left."""
         source, self._source = self._source, None
         if source is not None and not self._running:  # else run() closes it, when its own code has returned
             source.close()
 
     def drained(self) -> None:
-        """The peer took bytes; while this moves, ``_move()`` looks for itself."""
+        """Read on, because the peer took bytes; while ``_move()`` runs, it checks that itself."""
         if not self._running:
             self.run()
 
     def run(self) -> None:
-        """Move what the source has while less than HIGH_WATER waits."""
+        """Queue what the source has, while less than HIGH_WATER waits for the peer."""
         source = self._source
         if source is None:
             return
-        if self._running:  # the source spoke up inside its own read(): its pieces must stay in order
+        if self._running:  # the source called back inside of its own read(); its pieces must stay in order
             self._again = True
             return
         self._running = self._again = True
@@ -114,7 +114,7 @@ class Pump:
             self._source = None
             source.close()
             self._exchange.source_failed(error, begun=self._head is None)
-            if not isinstance(error, Exception):  # Ctrl-C, pytest.fail(): it belongs to the caller
+            if not isinstance(error, Exception):  # Ctrl-C or pytest.fail() is raised to the caller
                 raise
         finally:
             self._running = False
@@ -126,7 +126,7 @@ class Pump:
         room = HIGH_WATER - exchange.backlog()
         while room > 0 and self._source is source:
             data = source.read(min(room, PIECE))
-            if self._source is not source:  # the source's own code made the peer leave
+            if self._source is not source:  # the source's own code closed the connection
                 return
             if self._head is not None:
                 self._begin(source, data or b"")
@@ -141,10 +141,10 @@ class Pump:
             room -= len(data)
         spoke_up, self._again = self._again, False
         exchange.flush()
-        woken, self._again = self._again, spoke_up  # by a slot of the application's that heard of bytes written
+        woken, self._again = self._again, spoke_up  # by a slot of the application that bytesWritten() called
         if (woken or room <= 0) and not self._due and self._source is source and exchange.backlog() < HIGH_WATER:
-            # All of it has left already. Qt tells of that inside flush(), or not at all where this is in a slot
-            # of bytesWritten(); and with a fast peer this would never return if it looped here.
+            # All of it was written already. Qt signals that inside of flush(), or not at all in a slot of
+            # bytesWritten(). A loop here would never return with a fast peer.
             self._due = True
             exchange.post(self._go_on)
 
@@ -161,7 +161,7 @@ class Pump:
 
 
 class Drain:
-    """Tells producers that pace themselves when the peer took bytes of their reply. Lives in the server's thread."""
+    """Calls the hooks of producers when the peer has taken bytes of their reply. It belongs to the server's thread."""
 
     __slots__ = ("_core", "_due", "_exchange", "_missed", "_report", "_telling", "hooks")
 
@@ -171,11 +171,11 @@ class Drain:
         self._report = report
         self._telling = False
         self._missed = False  # the peer took more while the hooks ran
-        self._due = False  # a call of _tell_again() is on its way
+        self._due = False  # a call of _tell_again() is posted
         self.hooks: list[Callable[[], None]] = []
 
     def tell(self) -> None:
-        """Call the hooks, none of them inside its own write."""
+        """Call the hooks, but none of them inside of its own write."""
         if self._telling:
             self._missed = True
             return
@@ -185,7 +185,7 @@ class Drain:
         call_each(tuple(self.hooks), self._report, self._core.post)
         self._telling = False
         if (self._missed or exchange.sent != before) and not self._due and not exchange.backlog():
-            self._due = True  # all of it has left already, and nobody else would call: see Pump._move()
+            self._due = True  # all of it was written already, and nothing else calls them; see Pump._move()
             exchange.post(self._tell_again)
 
     def _tell_again(self) -> None:
@@ -194,6 +194,6 @@ class Drain:
 
 
 def with_source_fields(headers: Headers, source: Source) -> list[Header]:
-    """Return *headers* with the fields the source brings, unless the handler gave them itself."""
+    """Return *headers* with those of the source, unless the handler gave them itself."""
     given = {name for name, _ in headers}
     return [*(field for field in source.headers if field[0] not in given), *headers]

@@ -1,7 +1,7 @@
-"""What a streamed reply reads from: devices, iterators and asynchronous iterators.
+"""The sources of streamed replies: devices, iterators and asynchronous iterators.
 
-Strategy: a source is pulled. The exchange asks for a piece only while little waits for the peer,
-so the pace of the peer is the pace of the source, and nothing piles up.
+Strategy: a source is pulled. A piece is read only while little waits for the peer, so a source is read as fast as the
+peer takes it, and what is held is bounded.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 __all__ = ["AsyncSource", "DeviceNotReadable", "IteratorSource", "Source", "SourceFailed", "make_source"]
 
 _EMPTY_PIECES = 64
-"""How many empty pieces in a row are taken before Qt has its turn."""
+"""How many empty pieces in a row are taken before the pump returns to Qt."""
 
 _FILE_PIECE = 65536
 
 
 class Source(Protocol):
-    """The body of a streamed reply. Lives in the server's thread."""
+    """The body of a streamed reply. It belongs to the server's thread."""
 
     size: int | None
-    """How many bytes there will be, if that is sure; None sends the reply in chunks."""
+    """How many bytes there will be, if that is certain; None sends the reply in chunks."""
     headers: tuple[Header, ...]
-    """Fields the reply gets unless the handler gave them itself."""
+    """Fields of the reply, unless the handler gave them itself."""
 
     def start(self, on_ready: Callable[[], None]) -> None:
         """Begin; *on_ready* is called when there is something to read after ``read`` gave None."""
@@ -43,12 +43,12 @@ class Source(Protocol):
     def read(self, limit: int) -> bytes | None:
         """Return up to *limit* bytes, None if there are none now, or ``b""`` at the end.
 
-        Raises whatever made the source fail; what was read is then not the whole body.
+        Raises what made the source fail; what was read is then not the whole body.
         """
         ...
 
     def close(self) -> None:
-        """Stop at once and let go of everything. Idempotent."""
+        """Stop at once and release everything. Idempotent."""
         ...
 
 
@@ -137,7 +137,7 @@ class IteratorSource:
         piece = self._pieces.take(limit)
         if piece or self._items is None:
             return piece
-        if self._busy:  # asked from a nested event loop inside the generator
+        if self._busy:  # called from a nested event loop inside of the generator
             return None
         for _ in range(_EMPTY_PIECES):
             items = self._items

@@ -1,4 +1,4 @@
-"""Waiting for results that come later: futures of threads and processes, coroutines, asyncio futures."""
+"""Waits for results that come later: futures of threads and processes, coroutines, asyncio futures."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Done = Callable[[Any, BaseException | None], object]
 """Called with the value and None, or with None and the exception."""
 
 Post = Callable[[Callable[[], object]], None]
-"""Has a call run in the server's thread, soon; safe from any thread."""
+"""Posts a call to the server's thread; safe from any thread."""
 
 Cancel = Callable[[], None]
-"""Gives up waiting and asks what was waited for to stop. Idempotent."""
+"""Stops waiting, and cancels what was waited for. Idempotent."""
 
 CANCELLED = concurrent.futures.CancelledError
-"""What *done* is given for a future or task that somebody cancelled."""
+"""The exceptions that *done* is given for a future or task that was cancelled."""
 
 
 def watch(result: object, done: Done, post: Post) -> Cancel | None:
@@ -64,7 +64,7 @@ async def _await(result: Awaitable[Any]) -> Any:
 
 
 class _Wait:
-    """Remembers whether anybody still waits."""
+    """Calls *done* once, unless the wait was cancelled before."""
 
     __slots__ = ("done",)
 
@@ -72,11 +72,11 @@ class _Wait:
         self.done: Done | None = done
 
     def settle(self, future: concurrent.futures.Future[Any] | asyncio.Future[Any]) -> None:
-        """Hand the outcome on, once."""
+        """Call *done* with the outcome, once."""
         done, self.done = self.done, None
         if done is None:
-            # The peer left, and the task was cancelled; asyncio is not to wonder who asks for its exception.
-            # wait_for() hands on what its own task ended with, where that was first.
+            # The peer left, and the task was cancelled; its exception is read, or asyncio would log that it was not.
+            # wait_for() raises what its own task ended with, where that was first.
             if isinstance(future, concurrent.futures.Future) or future.cancelled():
                 return
             error = future.exception()
@@ -106,7 +106,7 @@ def _watch_task(future: asyncio.Future[Any], wait: _Wait, post: Post) -> Cancel:
     if _steps_here(loop):
         future.add_done_callback(wait.settle)
         cancel_future: Callable[[], object] = future.cancel
-    else:  # a loop of another thread: neither side may touch the other's
+    else:  # the loop belongs to another thread, and neither may use objects of the other
         loop.call_soon_threadsafe(future.add_done_callback, lambda ended: post(partial(wait.settle, ended)))
         cancel_future = partial(_cancel_elsewhere, future, loop)
 

@@ -1,4 +1,4 @@
-"""The asyncio loops of the threads: which one a coroutine runs on, and when ours are closed."""
+"""The asyncio loops of the threads: which one a coroutine runs on, and when those of this package are closed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 
 class StartedTask(asyncio.Task[T]):
-    """A task begun from Qt code: an exception that nobody waits for goes to sys.excepthook."""
+    """A task begun from Qt code: an exception that is not awaited goes to sys.excepthook."""
 
     _watched = False
 
     def add_done_callback(self, fn: Callable[[Self], object], /, *, context: Context | None = None) -> None:
-        """As in asyncio; whoever waits for the task gets its exception."""
+        """As in asyncio; the exception is then left to what waits for the task."""
         self._watched = True
         super().add_done_callback(fn, context=context)
 
@@ -60,7 +60,9 @@ def start(coroutine: Coroutine[Any, Any, T], *, context: Context | None = None) 
 
 
 def start_now(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Return a task that has run up to where it first waits; where another loop runs, it begins with its next turn."""
+    """Return a task that has run up to its first wait; where another loop runs, the task begins in that loop's next
+    turn.
+    """
     if asyncio._get_running_loop() is not None:
         return start(coroutine)
     task = own_loop().run_now(coroutine)
@@ -71,7 +73,7 @@ def start_now(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 
 
 def before_close(hook: Callable[[], asyncio.Task[Any] | None]) -> None:
-    """Have *hook* called before the loop of this thread closes with the program; the task it returns may end first."""
+    """Call *hook* before the loop of this thread closes with the program; a task that it returns is awaited."""
     _hooks.setdefault(threading.get_ident(), []).append(hook)
 
 
@@ -82,7 +84,7 @@ def _let_end(loop: QtEventLoop) -> None:
 
 
 def own_loop() -> QtEventLoop:
-    """Return the loop of ours in this thread, made at the first call."""
+    """Return this package's loop in this thread, made at the first call."""
     ident = threading.get_ident()
     found = _loops.get(ident)
     if found is not None and not found.is_closed():
@@ -103,7 +105,7 @@ def is_of_this_thread(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def _close_at_exit() -> None:
-    """Have the loop of this thread closed before its Qt event loop is gone."""
+    """Close the loop of this thread before its Qt event loop ends."""
     thread = QThread.currentThread()
     app = QCoreApplication.instance()
     if app is not None and thread is app.thread():
@@ -126,7 +128,7 @@ def close() -> None:
 
 
 def release() -> None:
-    """Close this thread's own loop once no task is left on it; used again, it stays."""
+    """Close this thread's own loop once no task is left on it, unless it is used again before."""
     found = _loops.get(threading.get_ident())
     if found is not None and not found.pinned:
         found.end("idle")
@@ -141,7 +143,7 @@ def _forget_closed() -> None:
 
 @atexit.register
 def _close_leftover() -> None:
-    """A program that never ran exec() gets no aboutToQuit."""
+    """Close the loop of a program that never ran exec() and so gets no aboutToQuit."""
     for found in tuple(_loops.values()):
-        found.shut_down(join=False)  # the interpreter has joined the threads by now
+        found.shut_down(join=False)  # the interpreter has joined the threads before
     _loops.clear()

@@ -78,7 +78,7 @@ def _shared_pool() -> ThreadPoolExecutor:
 
 
 def shut_down() -> None:
-    """Forget what waits in the pool and let its threads end; the next use makes a new pool."""
+    """Cancel what waits in the pool and let its threads end; the next use makes a new pool."""
     global _pool
     with _lock:
         pool, _pool = _pool, None

@@ -1,14 +1,14 @@
-"""Exceptions that say what a peer did: who does not wait for them need not hear of them."""
+"""Exceptions caused by a peer: they are not reported where they are not awaited."""
 
 from __future__ import annotations
 
 
 class PeerError(ConnectionError):
-    """The peer left, or broke a rule. No fault of the program's, so never reported as one."""
+    """The peer left, or broke a rule. It is not reported as an error of the program."""
 
 
 def is_peers_fault(error: BaseException) -> bool:
-    """Return whether *error*, or each that it groups, says what a peer did."""
+    """Return whether *error*, or each exception of a group, was caused by a peer."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_peers_fault(one) for one in error.exceptions)
     return isinstance(error, PeerError)

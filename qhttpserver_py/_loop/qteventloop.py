@@ -1,13 +1,12 @@
 """An asyncio event loop that Qt's event loop drives, for coroutines in a plain Qt program.
 
-Strategy: asyncio runs its own loop, unchanged, in steps. Its selector never blocks while stepped;
-it notes instead how long asyncio would have slept, and ends the step. Qt then watches the
+Strategy: asyncio runs its own loop, unchanged, in steps. Its selector never blocks in a step; instead it notes how long
+asyncio would wait, and ends the step. Qt then watches the
 selector's descriptor (one QSocketNotifier) and the noted deadline (one QTimer), so an idle loop
 costs nothing. Nothing private of asyncio is read or written.
 
-A callback may open a nested Qt event loop (a modal dialog). The timer is armed before each step,
-so the nested Qt loop steps asyncio as well: the running loop and the current task are laid aside
-for that inner step and put back after it.
+A callback may open a nested Qt event loop (a modal dialog). The timer is started before each step, so the nested Qt
+loop steps asyncio as well: the running loop and the current task are unset for that inner step and set again after it.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 STEP_SECONDS = 0.004
-"""How long a step goes on with callbacks that are ready before Qt has its turn."""
+"""How long one step runs callbacks that are ready before it returns to Qt."""
 
 POLL_SECONDS = 0.01
-"""How often to look where the selector has no descriptor, while tasks are pending."""
+"""How often the loop is stepped while tasks are pending, where the selector has no descriptor to watch."""
 
 CLOSE_SECONDS = 3.0
 """How long closing waits for cancelled tasks to end."""
@@ -46,7 +45,7 @@ if sys.platform == "win32":
     _AsyncioLoop = asyncio.ProactorEventLoop
 
     class SteppedSelector(asyncio.IocpProactor):
-        """A proactor that does not block while a step is on."""
+        """A proactor that does not block in a step."""
 
         hook: Hook | None = None
 
@@ -61,7 +60,7 @@ else:
     _AsyncioLoop = asyncio.SelectorEventLoop
 
     class SteppedSelector(selectors.DefaultSelector):
-        """A selector that does not block while a step is on."""
+        """A selector that does not block in a step."""
 
         hook: Hook | None = None
 
@@ -76,7 +75,7 @@ else:
 
 
 class _Waker(QObject):
-    """Carries a wake-up from another thread where no descriptor does it."""
+    """Wakes the loop from another thread where there is no descriptor for that."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         super().__init__()
@@ -91,7 +90,7 @@ class _Waker(QObject):
 
 @contextmanager
 def _set_aside(running: asyncio.AbstractEventLoop | None) -> Iterator[None]:
-    """Let another loop run inside a callback of *running*, as if the callback were not there."""
+    """Unset *running* as the running loop, so that another loop, or an inner step, can run inside of its callback."""
     if running is None:
         yield
         return
@@ -113,21 +112,21 @@ class QtEventLoop(_AsyncioLoop):
     def __init__(self) -> None:
         self._qt_selector = SteppedSelector()
         self._qt_pause: float | None = None
-        self._qt_armed = True  # nothing can be armed before the timer exists
-        self._qt_first: list[asyncio.Handle] | None = None  # where run_now() catches a task's first step
+        self._qt_armed = True  # nothing can be started before the timer exists
+        self._qt_first: list[asyncio.Handle] | None = None  # the list in which run_now() gets a task's first step
         self._qt_turn_ends = 0.0
-        self._qt_depth = 0  # steps on the stack
-        self._qt_entering = False  # a step begins
-        self._qt_resumed = False  # asyncio thinks it stopped: an inner step ended
+        self._qt_depth = 0  # how many steps are on the stack
+        self._qt_entering = False  # a step has begun
+        self._qt_resumed = False  # an inner step has ended, after which asyncio's state is that of a stopped loop
         self._qt_ending: Literal["idle", "now"] | None = None
-        self.pinned = False  # the application asked for this loop and may keep it
+        self.pinned = False  # the application asked for this loop and may use it later
         self._qt_dispatcher = QAbstractEventDispatcher.instance()
         self._qt_notifier: QSocketNotifier | None = None
         super().__init__(self._qt_selector)
         self.set_exception_handler(report)
         self._qt_timer = QTimer()
         self._qt_timer.setSingleShot(True)
-        self._qt_timer.setTimerType(Qt.TimerType.PreciseTimer)  # a coarse one may fire early
+        self._qt_timer.setTimerType(Qt.TimerType.PreciseTimer)  # because a coarse one may fire early
         self._qt_timer.timeout.connect(self._step)
         self._qt_waker = _Waker(self._step)
         self._watch()
@@ -157,9 +156,10 @@ class QtEventLoop(_AsyncioLoop):
         return super().call_soon(callback, *args, context=context)
 
     def run_now(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Return a task for *coroutine* whose first step has run already, from Qt code: no turn of Qt's is waited for.
+        """Return a task for *coroutine* whose first step has run already; called from Qt code, it waits for no turn of
+        Qt's loop.
 
-        A coroutine that never waits is done then, and costs no step of the loop.
+        A coroutine that never waits is done then, without a step of the loop.
         """
         self._qt_first = []
         try:
@@ -180,7 +180,7 @@ class QtEventLoop(_AsyncioLoop):
 
     def _run_handles(self, first: list[asyncio.Handle]) -> None:
         asyncio._set_running_loop(self)
-        resumed, self._qt_resumed = self._qt_resumed, True  # for whoever asks is_running()
+        resumed, self._qt_resumed = self._qt_resumed, True  # for is_running()
         try:
             for handle in first:
                 handle._run()
@@ -220,7 +220,7 @@ class QtEventLoop(_AsyncioLoop):
         self._qt_timer.start(0)
 
     def _note(self, timeout: float | None) -> None:
-        """The selector's hook: asyncio would now wait for *timeout* seconds."""
+        """Note that asyncio would now wait for *timeout* seconds; called by the selector."""
         self._qt_entering = False
         if timeout == 0.0 and monotonic() < self._qt_turn_ends:
             return
@@ -228,7 +228,7 @@ class QtEventLoop(_AsyncioLoop):
         self.stop()
 
     def _step(self, *_: object) -> None:
-        """Run what is ready, then arm Qt for what comes next."""
+        """Run what is ready, then have Qt wait for what comes next."""
         if self.is_closed():
             return
         running = asyncio._get_running_loop()
@@ -250,13 +250,13 @@ class QtEventLoop(_AsyncioLoop):
         self._arm()  # a nested Qt event loop in a callback goes on with the other callbacks
         self._qt_pause = 0.0
         self._qt_depth += 1
-        self._qt_entering = True  # run_forever() refuses a running loop, which an inner step may be in
+        self._qt_entering = True  # run_forever() refuses a running loop, and in an inner step one is running
         self._qt_turn_ends = monotonic() + STEP_SECONDS
         hook, self._qt_selector.hook = self._qt_selector.hook, self._note
         try:
             self.run_forever()
         except IndexError:
-            # An inner step ran the callbacks that this step was counting down.
+            # An inner step ran the callbacks that this step had counted.
             if not self._qt_resumed:
                 raise
             self._qt_pause = 0.0
@@ -268,7 +268,7 @@ class QtEventLoop(_AsyncioLoop):
             self._rest()
 
     def _rest(self) -> None:
-        """Arm the timer for the noted deadline, or not at all."""
+        """Start the timer for the noted deadline, if there is one."""
         pause = self._qt_pause
         if self._qt_notifier is None or self._qt_ending:
             pause = self._pause_of_tasks(pause)
@@ -281,7 +281,9 @@ class QtEventLoop(_AsyncioLoop):
             self._qt_timer.start(math.ceil(pause * 1000))
 
     def _pause_of_tasks(self, pause: float | None) -> float | None:
-        """Poll for pending tasks where no descriptor tells; close an ending loop after its last."""
+        """Return how long to wait while tasks are pending and no descriptor can be watched; close an ending loop after
+        its last task.
+        """
         pending = asyncio.all_tasks(self)
         if self._qt_ending and not self._qt_depth and (not pending or self._qt_ending == "now"):
             self.shut_down()
@@ -296,7 +298,7 @@ class QtEventLoop(_AsyncioLoop):
     # ---- the end
 
     def end(self, when: Literal["idle", "now"]) -> None:
-        """Shut down: once no task is left, or at once; not before a step that is on has ended."""
+        """Shut down once no task is left, or at once, but not before a running step has ended."""
         self._qt_ending = when
         if not self._qt_depth and (when == "now" or not asyncio.all_tasks(self)):
             self.shut_down()
@@ -304,15 +306,15 @@ class QtEventLoop(_AsyncioLoop):
             self._arm()
 
     def keep(self) -> None:
-        """Take an ``end("idle")`` back."""
+        """Revoke an ``end("idle")``."""
         self._qt_ending = None
 
     def shut_down(self, join: bool = True) -> None:
-        """Cancel all tasks, let them end, *join* the executor's threads, and close. Not for a step."""
+        """Cancel all tasks, let them end, *join* the executor's threads, and close. Not to be called in a step."""
         if self.is_closed():
             return
         self._qt_ending = None
-        self._detach()  # Qt is not to step what runs below
+        self._detach()  # Qt must not step the loop while it runs below
         with _set_aside(asyncio._get_running_loop()):
             try:
                 self._cancel_tasks()
@@ -323,7 +325,7 @@ class QtEventLoop(_AsyncioLoop):
                 self.close()
 
     def run_aside(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run *coroutine* to its end, outside of Qt's loop. Not for a step."""
+        """Run *coroutine* to its end, outside of Qt's loop. Not to be called in a step."""
         with _set_aside(asyncio._get_running_loop()):
             return self.run_until_complete(coroutine)
 
@@ -338,7 +340,7 @@ class QtEventLoop(_AsyncioLoop):
             log.warning(log.SERVER, f"a task would not be cancelled and was given up: {task!r}")
 
     def close(self) -> None:
-        """Close the loop for good; Qt forgets it."""
+        """Close the loop; Qt watches nothing of it any more."""
         super().close()
         self._detach()
         if self._qt_notifier is not None and isValid(self._qt_notifier):
@@ -346,12 +348,12 @@ class QtEventLoop(_AsyncioLoop):
 
     def _detach(self) -> None:
         self._qt_armed = True
-        if isValid(self._qt_timer):  # the application takes all QObjects with it
+        if isValid(self._qt_timer):  # the application has deleted all QObjects
             self._qt_timer.stop()
 
 
 def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Report an exception nobody awaits through sys.excepthook; log what is not an exception."""
+    """Report an exception that is not awaited through sys.excepthook; log what is not an exception."""
     error = context.get("exception")
     if isinstance(error, BaseException) and is_peers_fault(error):
         return

@@ -1,8 +1,8 @@
-"""The small interface both protocol engines fill, and the records that cross it.
+"""The interface that both protocol engines implement, and the records that cross it.
 
 Strategy: an engine turns bytes into events and replies into bytes. It knows no
-socket, no Qt, no clock of its own and no user code. It never raises for a
-peer's fault: it reports a ``Refusal``. Misuse by our own layers raises.
+socket, no Qt, no clock of its own and no user code. For a peer's fault it reports a ``Refusal`` and never raises.
+Misuse by the layers above raises.
 
 Contract, in the order of use:
 
@@ -25,7 +25,7 @@ Tunnels (extended CONNECT, RFC 8441), where the engine was told to offer them:
    window. ``complete`` is the peer's half-close; a ``Reset`` or ``Refusal`` of the stream ends both halves.
 4. Output: ``send_chunk``; ``backlog`` is what flow control holds back, so whoever sends waits while that is
    high. ``end_stream`` is our half-close; the stream stays until the peer's, whose octets are still events.
-5. ``abort`` resets it (CANCEL). Nothing else ends a tunnel whose peer is silent: who accepts one sets a deadline.
+5. ``abort`` resets it (CANCEL). Nothing else ends a tunnel whose peer is silent, so who accepts one sets a deadline.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class Limits:
     )
 
     def __init__(self) -> None:
-        object.__setattr__(self, "generation", 0)  # changes with each limit: what was accepted before is void
+        # changes with each limit: heads that were accepted before have to be checked again
+        object.__setattr__(self, "generation", 0)
         self.pool = Pool()
         self.url_size = 65536
         self.header_size = 65536
@@ -79,7 +80,7 @@ class Limits:
         self.set_keep_alive(15)
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Set a limit, and void what was accepted under the old ones."""
+        """Set a limit; heads that were accepted under the old ones have to be checked again."""
         object.__setattr__(self, name, value)
         object.__setattr__(self, "generation", self.generation + 1)
 
@@ -90,19 +91,19 @@ class Limits:
 
 
 class HeadDecision:
-    """What a request's head decided before its body was here."""
+    """What was decided by a request's head before its body had arrived."""
 
     __slots__ = ("answer", "fields")
 
     def __init__(self, answer: object, fields: Headers) -> None:
         self.answer = answer  # what refuses the request; None: it may go on
-        self.fields = fields  # of whatever reply it gets
+        self.fields = fields  # added to whatever reply it gets
 
 
 class Message:
     """A request: its head, and its body as far as it has arrived.
 
-    An HTTP/1 engine may hand the *same* complete body-less message out again when the peer
+    An HTTP/1 engine may return the *same* complete message without a body again when the peer
     repeats itself byte for byte, and several messages share one list of ``headers``, so nobody
     changes either; ``path`` and ``route`` are caches that depend on the message alone (and on the
     router's generation).
@@ -142,7 +143,7 @@ class Message:
         self.expects_continue = False
         self.websocket = False  # asks for a WebSocket upgrade (RFC 6455 4.1), HTTP/1 only
         self.protocol = b""  # of an extended CONNECT, such as b"websocket" (RFC 8441): a tunnel, see above
-        self.scheme = b""  # of an absolute-form target or :scheme; empty if unsaid
+        self.scheme = b""  # of an absolute-form target or :scheme; empty if neither was sent
         self.authority = b""  # Host, absolute-form authority or :authority
         self.raw = b""  # head as received, kept for an upgrade only
         self.streaming = False  # set by the connection at the head event: body goes to pieces
@@ -153,20 +154,20 @@ class Message:
 
 
 class Refusal:
-    """The peer broke a rule or a limit; ``refuse()`` answers it, in turn."""
+    """The peer broke a rule or a limit; ``refuse()`` answers it when its turn comes."""
 
     __slots__ = ("detail", "fields", "message", "status", "stream_id")
 
     def __init__(self, stream_id: int, status: int, detail: str, message: Message | None = None) -> None:
         self.stream_id = stream_id
-        self.message = message  # whose head is known, if it is
-        self.fields: Headers = ()  # of the answer, filled by the connection
+        self.message = message  # the refused message, if its head is known
+        self.fields: Headers = ()  # fields of the answer, filled by the connection
         self.status = status  # 400, 408, 413, 414, 431, 501, 505; 0 where there is nothing to answer
         self.detail = detail  # one line for the log
 
 
 class Reset:
-    """The peer gave one stream up (HTTP/2 RST_STREAM); its reply is cancelled."""
+    """The peer cancelled one stream (HTTP/2 RST_STREAM), and with it the reply."""
 
     __slots__ = ("stream_id",)
 
@@ -184,7 +185,7 @@ class BodyLimit(Protocol):
 
 
 class Waits(Protocol):
-    """What waits for the peer, for whoever sets deadlines and bounds."""
+    """What waits for the peer; deadlines and bounds are set by it."""
 
     def uploads(self) -> list[tuple[Message, int]]:
         """Return the requests whose bodies the peer could send on, each with the bytes that came so far (HTTP/2)."""
@@ -202,16 +203,16 @@ class Waits(Protocol):
         ...
 
     def queued(self) -> int:
-        """Return about how many bytes of whole replies are queued, beside the largest, and were not handed out yet.
+        """Return about how many bytes of whole replies, the largest excepted, are queued and were not returned yet.
 
-        Beside it: a small reply overtakes one large one. Replies that are read from their source as fast
-        as the peer takes them are not counted.
+        The largest is excepted because small replies overtake it. Replies that are read from their source as fast as
+        the peer takes them are not counted.
         """
         ...
 
     @property
     def withheld(self) -> bool:
-        """Whether the peer waits for credit that other connections may set free; ``data_to_send`` gives it."""
+        """Whether the peer waits for credit that other connections may release; ``data_to_send`` gives it then."""
         ...
 
 
@@ -268,7 +269,7 @@ class Engine(Protocol):
         ...
 
     def send_interim(self, stream_id: int, status: int, headers: Headers) -> None:
-        """Queue an interim response, such as 102 or 103; as many as one likes, before the reply is begun.
+        """Queue an interim response, such as 102 or 103; any number of them may precede the reply.
 
         An HTTP/1.0 peer is sent none (RFC 9110 15.2). Fields that frame a message are left out. Raises
         ValueError for a status that is not interim or is a protocol of its own (101), and for a field
@@ -297,11 +298,11 @@ class Engine(Protocol):
         ...
 
     def abort(self, stream_id: int) -> None:
-        """A begun reply cannot be completed: reset the stream (HTTP/2) or want an abrupt close (HTTP/1)."""
+        """Give up a reply that was begun: reset the stream (HTTP/2) or ask for an abrupt close (HTTP/1)."""
         ...
 
     def consumed(self, stream_id: int, size: int) -> None:
-        """*size* bytes of a streaming message's pieces were used up: the peer may send more."""
+        """Note that *size* bytes of a streaming message's pieces were used, so that the peer may send more."""
         ...
 
     def unfinished(self) -> list[Message]:
@@ -309,7 +310,7 @@ class Engine(Protocol):
         ...
 
     def backlog(self, stream_id: int) -> int:
-        """Bytes of this reply held back by flow control."""
+        """Return the bytes of this reply that flow control holds back."""
         ...
 
     @property
@@ -323,19 +324,23 @@ class Engine(Protocol):
         ...
 
     def pieces_to_send(self) -> Sequence[bytes]:
-        """Everything queued, once, not joined: large bodies are not copied. Where replies do not interleave."""
+        """Return everything queued, once, not joined, so that large bodies are not copied. Only where replies do not
+        interleave.
+        """
         ...
 
     def data_to_send(self, limit: int = ...) -> bytes:
-        """Everything queued, joined, once; where replies interleave, about *limit* bytes of bodies in fair turns."""
+        """Return everything queued, joined, once; where replies interleave, about *limit* bytes of bodies in fair
+        turns.
+        """
         ...
 
     def rest(self) -> None:
-        """The peer is silent: keep nothing of former requests and replies that only saves time."""
+        """Forget what was kept of former requests and replies only to save time: the peer is silent."""
         ...
 
     def close(self) -> None:
-        """No new requests: announce it (GOAWAY) and close when replies in flight are done."""
+        """Take no new requests: announce it (GOAWAY), and close when replies in flight are done."""
         ...
 
     def terminate(self) -> bool:
@@ -343,5 +348,5 @@ class Engine(Protocol):
         ...
 
     def lost(self) -> None:
-        """The connection is gone: give back what was held on the server's account."""
+        """Release what counts against the server's limits: the connection is closed."""
         ...

@@ -1,7 +1,7 @@
 """The path of a request target: as sent, and decoded. Pure.
 
-Routes, protections and static files ask here, so that a path cannot mean one thing to who guards it and another to
-who answers it; ``request.url()`` shows the same.
+Routes, protections and static files decode paths here, so that what protects a path and what answers it cannot read it
+differently; ``request.url()`` shows the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LONE_OCTET = re.compile("[\udc80-\udcff]")
 
 
 def text(octets: bytes) -> str:
-    """Decode UTF-8 as QString does: one U+FFFD for each bad octet, where Python may take several for one."""
+    """Decode UTF-8 as QString does: each bad octet becomes one U+FFFD, where Python may replace several by one."""
     try:
         return octets.decode()
     except UnicodeDecodeError:
@@ -26,7 +26,7 @@ def text(octets: bytes) -> str:
 def sent_path(target: bytes, method: str) -> str:
     """Return the path of a request *target* as sent: no scheme and authority, no query, nothing decoded.
 
-    ``//x/y`` is a path as it stands: whoever filters paths before us must see the same one (RFC 9112 3.2.1).
+    ``//x/y`` is a path as it is: a proxy that filters paths must see the same one (RFC 9112 3.2.1).
     """
     try:
         path = target.decode()
@@ -45,8 +45,8 @@ def sent_path(target: bytes, method: str) -> str:
 def decoded_path(target: bytes, method: str) -> str:
     """Return the path of a request *target*, fully percent-decoded.
 
-    The same as ``QUrl.path(FullyDecoded)``: octets that are no UTF-8 become U+FFFD, one each; with one ``%``
-    that begins no escape none of them does.
+    The same as ``QUrl.path(FullyDecoded)``: each octet that is no UTF-8 becomes U+FFFD; if one ``%`` begins no escape,
+    nothing is decoded.
     """
     path = sent_path(target, method)
     if "%" in path and _BAD_ESCAPE.search(path) is None:
@@ -55,7 +55,7 @@ def decoded_path(target: bytes, method: str) -> str:
 
 
 def decoder_of(path: str) -> Callable[[str], bytes]:
-    """Return what decodes the segments of a *path* as sent: nothing is an escape where one ``%`` begins none."""
+    """Return what decodes the segments of a *path* as sent; if one ``%`` in it begins no escape, nothing is decoded."""
     return unquote_to_bytes if _BAD_ESCAPE.search(path) is None else str.encode
 
 

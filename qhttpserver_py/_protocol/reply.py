@@ -1,7 +1,7 @@
 """Lifecycle of one reply. Pure: knows neither Qt nor bytes.
 
-Strategy: every rule about what may follow what is in ``NEXT``, nowhere else.
-The exhaustive test walks the same table.
+Strategy: every rule about which operation may follow which is in ``NEXT`` and nowhere else. The exhaustive test reads
+the same table.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import IntEnum
 
 
 class ReplyState(IntEnum):
-    """Where a reply stands, seen from the handler."""
+    """How far a reply is, as the handler sees it."""
 
     WAITING = 0
     STREAMING = 1
@@ -23,7 +23,7 @@ WAITING, STREAMING, DONE, CANCELED = ReplyState
 OPERATIONS = ("send", "begin", "chunk", "end", "cancel")
 
 # Absent pairs are misuse by the caller, e.g. a chunk after the end.
-# CANCELED swallows everything: the peer left, and that is not the handler's fault.
+# CANCELED accepts and ignores everything: that the peer left is not the handler's fault.
 NEXT: dict[tuple[ReplyState, str], ReplyState] = {
     (WAITING, "send"): DONE,
     (WAITING, "begin"): STREAMING,

@@ -11,7 +11,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
 def choose(first: bytes) -> Kind | None:
-    """Return the protocol of a cleartext connection that began with *first*; None: not clear yet."""
+    """Return the protocol of a cleartext connection that began with *first*; None where more octets are needed."""
     if not first.startswith(b"P"):  # almost every request: GET
         return "http1"
     if first.startswith(PREFACE):
@@ -22,7 +22,7 @@ def choose(first: bytes) -> Kind | None:
 def from_alpn(protocol: bytes) -> Kind | None:
     """Return the protocol that TLS negotiated (RFC 7301); None where the first bytes decide.
 
-    Clients that know the server speaks HTTP/2 begin with it though ``http/1.1`` was negotiated: a client
-    library that names both in an order of its own cannot name one alone.
+    Clients that know that the server speaks HTTP/2 begin with it even where ``http/1.1`` was negotiated: their TLS
+    library offers both, in an order of its own.
     """
     return "http2" if protocol == b"h2" else None

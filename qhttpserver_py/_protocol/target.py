@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from ipaddress import AddressValueError, IPv6Address
 
-# All but controls, blanks and "#": a fragment never leaves the client. What else RFC 3986 forbids, such as
-# "|", "{" and octets that should have been escaped, clients send all the same and nobody reads two ways.
+# All but controls, blanks and "#": a client sends no fragment. RFC 3986 forbids more, such as "|", "{" and octets that
+# should have been escaped; clients send them nevertheless, and they can be read in one way only.
 _CHARACTERS = bytes(octet for octet in range(0x21, 0x100) if octet not in (0x7F, ord("#")))
 
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?]*)(?:[/?].*)?")
@@ -23,7 +23,7 @@ _AUTHORITY = re.compile(
 def clean(target: bytes) -> bool:
     """Whether *target* is not empty and has only characters that a target may have.
 
-    An escaped NUL is for the application to judge (RFC 3986 7.3): a path is no file name yet.
+    An escaped NUL is left to the application (RFC 3986 7.3): a path is not a file name yet.
     """
     return bool(target) and not target.translate(None, _CHARACTERS)
 
@@ -31,7 +31,7 @@ def clean(target: bytes) -> bool:
 def split(method: str, target: bytes) -> tuple[bytes, bytes]:
     """Return scheme and authority of a clean target, each empty if it has none.
 
-    Raises ValueError for a form that *method* does not go with.
+    Raises ValueError for a form that may not be used with *method*.
     """
     if method == "CONNECT":
         if not is_authority(target) or not re.search(rb":[0-9]+\Z", target):
@@ -47,7 +47,7 @@ def split(method: str, target: bytes) -> tuple[bytes, bytes]:
     if match is None:
         raise ValueError("the request target is neither a path nor a URI")
     scheme, authority = match.groups()
-    # User information is refused as RFC 9110 4.2.4 advises: it serves to fool readers.
+    # User information is refused as RFC 9110 4.2.4 advises: it is used to mislead readers.
     if not is_authority(authority):
         raise ValueError("the request target has no valid host")
     return scheme.lower(), authority

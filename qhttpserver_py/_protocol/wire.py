@@ -1,4 +1,4 @@
-"""Words both engines share: status phrases, the Date field, checks of header fields. Pure.
+"""What both engines use: status phrases, the Date field, checks of header fields. Pure.
 
 Strategy: everything here is a table or a short function over bytes; what does not change
 from reply to reply (status lines, the date of this second) is rendered once.
@@ -12,7 +12,7 @@ from time import gmtime, time
 
 from qhttpserver_py._protocol.engine import Header, Headers
 
-# What QHttpServer puts on the wire; 226, 413, 414 and 416 differ from RFC 9110 on purpose.
+# The phrases that QHttpServer sends; 226, 413, 414 and 416 differ from RFC 9110 on purpose.
 PHRASES: dict[int, bytes] = {
     100: b"Continue",
     101: b"Switching Protocols",
@@ -85,8 +85,8 @@ TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # field-vchar (RFC 9110 5.5).
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
-# Fields a trailer section must not carry: framing, routing and what a recipient has to
-# know before the content (RFC 9110 6.5.1).
+# Fields that a trailer section must not have: framing, routing, and what a recipient has to know before the content
+# (RFC 9110 6.5.1).
 NOT_IN_TRAILERS = frozenset(
     {
         b"authorization",
@@ -111,7 +111,7 @@ EMPTY_TYPE = (b"content-type", b"application/x-empty")
 
 
 def for_not_modified(fields: Headers) -> list[Header]:
-    """Return *fields* of a 304 without ``EMPTY_TYPE``: caches would take it for the stored one's (RFC 9111 3.2)."""
+    """Return *fields* of a 304 without ``EMPTY_TYPE``, by which caches would replace the stored type (RFC 9111 3.2)."""
     return [(name, value) for name, value in fields if (name.lower(), value) != EMPTY_TYPE]
 
 
@@ -135,7 +135,7 @@ class DateCache:
 
     def field(self) -> bytes:
         """Return ``date: …`` with its CRLF."""
-        # A clock that was set back is outside the second just as one that went on.
+        # A clock that was set back is outside of the second, too.
         if not 0.0 <= self._clock() - self._second < 1.0:
             self._render()
         return self._field
@@ -147,7 +147,7 @@ class DateCache:
 
     def _render(self) -> None:
         second = float(int(self._clock()))
-        now = gmtime(second)  # by hand: names in English whatever the locale, and without the email package
+        now = gmtime(second)  # not strftime(): the names are English in any locale; and the email package is not loaded
         name, month = b"MonTueWedThuFriSatSun"[now.tm_wday * 3 :][:3], _MONTHS[now.tm_mon * 3 - 3 :][:3]
         self._value = b"%b, %02d %b %04d %02d:%02d:%02d GMT" % (name, now.tm_mday, month, now.tm_year, *now[3:6])
         self._field = b"date: %b\r\n" % self._value

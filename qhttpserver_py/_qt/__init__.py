@@ -1,5 +1,5 @@
-"""Small helpers around Qt, that know no request.
+"""Small helpers around Qt that know no request.
 
 Logging categories, snake_case names beside Qt's, header lists made from QHttpHeaders, C++ slots as handlers. They may
-import ``_protocol`` and QtCore and QtNetwork's values. No request passes through here; every folder above calls in.
+import ``_protocol``, QtCore and the value classes of QtNetwork. All folders above use them.
 """

@@ -1,4 +1,4 @@
-"""When something was loaded at its first use: time that no handler is to blame for. Pure."""
+"""Notes when something was loaded at its first use: that time is not counted as the handler's. Pure."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def first_use(what: str, call: Callable[[], Result]) -> Result:
 
 
 def seconds_since(moment: float) -> float:
-    """Return how many of the seconds since *moment* went into first uses."""
+    """Return how many of the seconds since *moment* were spent in first uses."""
     return sum(ended - max(began, moment) for began, ended in _loaded.values() if ended > moment)

@@ -1,4 +1,4 @@
-"""Between QHttpHeaders and the engines' lists of (name, value) bytes."""
+"""Converts between QHttpHeaders and the engines' lists of (name, value) bytes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def qt_headers(fields: Headers) -> QHttpHeaders:
 
 
 def with_fields(headers: Headers, added: Headers) -> list[Header]:
-    """Return *headers* and those of *added* whose names they lack; ``vary`` is a list, and grows."""
+    """Return *headers* and those of *added* whose names they lack; the members of both ``vary`` fields are joined."""
     named = {name for name, _ in headers}
     return [*headers, *(field for field in added if field[0] == b"vary" or field[0] not in named)]

@@ -1,4 +1,4 @@
-"""Code of others that is told of something, one piece after the other."""
+"""Calls hooks, which are user code, one after the other."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def call_each(
     report: Callable[[Exception], object],
     post: Callable[[Callable[[], object]], object],
 ) -> None:
-    """Call all *hooks*: the fault of one costs the others, and the caller, nothing.
+    """Call all *hooks*; what one raises affects neither the others nor the caller.
 
-    *report* is told of exceptions. A BaseException that is no Exception, such as Ctrl-C or ``pytest.fail()``, is
-    raised in a turn of its own, by *post*: what is being ended here is not to be left half done.
+    Exceptions are given to *report*. A BaseException that is no Exception, such as Ctrl-C or ``pytest.fail()``, is
+    raised later, in a call given to *post*, so that the caller completes what it is doing.
     """
     for hook in hooks:
         try:

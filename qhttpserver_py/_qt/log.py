@@ -1,7 +1,7 @@
-"""The logging categories of the documented module, and one way to write to them.
+"""The logging categories of the documented module, and functions that write to them.
 
 Messages go through Qt, so ``QT_LOGGING_RULES``, ``QLoggingCategory.setFilterRules`` and an
-installed message handler see them as they see those of the original.
+installed message handler see them as they see those of Qt's module.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from PySide6.QtCore import QLoggingCategory
 
 _qt: Any = QtCore  # the releases' stubs disagree on str or bytes for these functions; all take str
 
-# Qt keeps the pointer it is given, and the binding hands it the buffer of the Python string:
-# the names must live as long as the categories.
+# Qt keeps the pointer to the name, which is the buffer of the Python string: the strings must exist as long as the
+# categories.
 _NAMES = (
     "qt.httpserver",
     "qt.httpserver.router.rule",
@@ -39,7 +39,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def one_line(text: str) -> str:
-    """Return *text* with its control characters escaped: what a peer writes must not look like a line of the log."""
+    """Return *text* with its control characters escaped, so that text of a peer cannot look like a line of the log."""
     if text.isprintable():
         return text
     return _CONTROL.sub(_escape, text)

@@ -1,4 +1,4 @@
-"""Who is at the two ends of a connection."""
+"""The addresses and ports at the two ends of a connection."""
 
 from __future__ import annotations
 

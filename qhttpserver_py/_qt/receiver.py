@@ -1,4 +1,4 @@
-"""The object that bounds a rule's life, held without keeping it alive."""
+"""References to the context objects of rules, which do not keep these alive."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from PySide6.QtCore import QObject
 
 
 class _Watch(QObject):
-    """Told when a receiver is destroyed.
+    """Calls back when a receiver is destroyed.
 
-    A QObject, so that Qt takes the connection down with it: a receiver that outlives many servers
-    collects nothing.
+    It is a QObject, so that Qt removes the connection with it, and a receiver that outlives many servers collects none.
     """
 
     def __init__(self, tell: Callable[[], object]) -> None:
@@ -23,14 +22,14 @@ class _Watch(QObject):
         self._tell: Callable[[], object] | None = tell
 
     def gone(self) -> None:
-        """The receiver is being destroyed."""
+        """Call back, once: the receiver is being destroyed."""
         tell, self._tell = self._tell, None
         if tell is not None:
             tell()
 
 
 class Receiver:
-    """A reference to a context object. Lives in that object's thread."""
+    """A reference to a context object. It belongs to that object's thread."""
 
     __slots__ = ("_address", "_reference", "_watch")
 
@@ -50,7 +49,7 @@ class Receiver:
         context.destroyed.connect(self._watch.gone)
 
     def release(self) -> None:
-        """Watch no longer: the object is gone, or no longer matters."""
+        """Stop watching: the object is destroyed, or of no interest any more."""
         self._watch = None
 
     def object(self) -> QObject | None:
@@ -60,7 +59,7 @@ class Receiver:
             return context if shiboken6.isValid(context) else None
         if self._watch is None:
             return None
-        # A QObject may outlive the Python wrapper it was handed over in.
+        # A QObject may outlive the Python wrapper by which it was passed.
         return cast(QObject, shiboken6.wrapInstance(self._address, QObject))
 
 

@@ -1,4 +1,4 @@
-"""Handlers that are C++: slots and other methods of Qt's classes, and the emit() of signals."""
+"""Handlers written in C++: slots and other methods of Qt's classes, and the emit() of signals."""
 
 from __future__ import annotations
 
@@ -24,23 +24,25 @@ def overloads(callback: object) -> list[tuple[QMetaType, ...]]:
 
 
 def best_overload(found: Sequence[tuple[QMetaType, ...]], placeholders: int) -> list[object]:
-    """Return the types of the overload that fits so many placeholders, else of one more for the end of the path."""
+    """Return the types of the overload that takes so many placeholders, else of one that takes the rest of the path,
+    too.
+    """
     by_count = {len(taken): taken for taken in reversed(found)}
     counts = (placeholders, placeholders + 1, max(by_count))
     return list(by_count[next(count for count in counts if count in by_count)])
 
 
 def check_no_signal(callback: object) -> None:
-    """Raise TypeError for a signal, which says that it is callable and is not."""
+    """Raise TypeError for a signal, for which ``callable()`` is true although it cannot be called."""
     if isinstance(callback, SignalInstance):
         raise TypeError(f"{callback!r} cannot be called; to have it emitted, give its emit")
 
 
 def call_with_fewer(callback: Callable[..., Any], arguments: Sequence[Any], least: int) -> Any:
-    """Call what does not say how much it takes with all *arguments*, or with fewer, down to *least*.
+    """Call something without a signature with all *arguments*, or with fewer, down to *least*.
 
-    A C++ function refuses arguments before it does anything. An exception that has passed through other
-    frames comes from what was called, and is final.
+    A C++ function refuses arguments before it does anything. An exception that has passed through other frames was
+    raised by the function itself, and is raised again.
     """
     result = _call(callback, arguments, least)
     return None if isinstance(getattr(callback, "__self__", None), SignalInstance) else result
@@ -57,6 +59,6 @@ def _call(callback: Callable[..., Any], arguments: Sequence[Any], least: int) ->
 
 
 def _from_within(error: TypeError) -> bool:
-    # Not inlined: a frame that keeps a traceback of its own is a cycle, and keeps the responder from being dropped.
+    # A function of its own: a frame that refers to its own traceback is a cycle, which would keep the responder.
     trace = error.__traceback__
     return trace is None or trace.tb_next is not None

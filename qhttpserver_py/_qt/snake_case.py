@@ -1,7 +1,7 @@
 """snake_case names beside Qt's, for programs that use ``from __feature__ import snake_case``.
 
-PySide renames only its own types; ``with_snake_case`` gives ours the same second names, by one
-mechanism: a descriptor that looks the Qt name up, so that overrides are found under both.
+PySide renames only its own types; ``with_snake_case`` gives the classes of this package the same second names. Each is
+a descriptor that looks the Qt name up, so that overrides are found under both.
 """
 
 from __future__ import annotations

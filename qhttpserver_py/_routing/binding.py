@@ -19,14 +19,14 @@ from qhttpserver_py._qt.slots import best_overload, call_with_fewer, check_no_si
 REQUEST: Final = "request"
 RESPONDER: Final = "responder"
 Source = int | str
-"""What a parameter is given: the capture at an index, the request, or the responder."""
+"""What is passed for a parameter: the capture at an index, the request, or the responder."""
 
 _ROLE_NAMES = {"QHttpServerRequest": REQUEST, "QHttpServerResponder": RESPONDER}
 _ROLE_IN_TEXT = re.compile(r"\b(?:QHttpServerRequest|QHttpServerResponder)\b(?!\.)")
 
 
 class UnbindableError(Exception):
-    """No request could ever give the handler what it needs; the text says what."""
+    """A parameter of the handler could never be given a value; the text says which."""
 
 
 class Mismatch(Exception):  # noqa: N818 - no fault: the rule does not match after all
@@ -48,7 +48,9 @@ class Parameter:
 
 
 class Handler:
-    """What a callable takes. ``star``: ``*args``; ``forwards``: ``**kwargs`` besides; ``slots``: overloads in C++."""
+    """What a callable takes. ``star``: it has ``*args``; ``forwards``: it has ``**kwargs``, too; ``slots``: overloads
+    in C++.
+    """
 
     __slots__ = ("forwards", "known", "parameters", "slots", "star")
 
@@ -61,14 +63,14 @@ class Handler:
 
 
 def inspect_handler(callback: Callable[..., Any]) -> Handler:
-    """Return what *callback* takes; ``known`` is false where it does not say, as many builtins.
+    """Return what *callback* takes; ``known`` is false where it has no signature, as many builtins have none.
 
     Raises TypeError for a signal.
     """
     check_no_signal(callback)
     handler = Handler()
     handler.slots = overloads(callback)
-    if handler.slots:  # Python shows their parameters without types, or not at all
+    if handler.slots:  # PySide shows the parameters of these without types, or not at all
         return handler
     try:
         signature = inspect.signature(callback)
@@ -87,7 +89,9 @@ def inspect_handler(callback: Callable[..., Any]) -> Handler:
 
 
 class _Scope:
-    """Where the string annotations of a callable are looked up: the names of the function under all its wrappers."""
+    """The names by which string annotations of a callable are evaluated: those of the function under all its
+    wrappers.
+    """
 
     def __init__(self, callback: Callable[..., Any]) -> None:
         function = _innermost(callback)
@@ -102,14 +106,16 @@ class _Scope:
                     continue
 
     def resolve(self, annotation: object) -> object:
-        """Return what *annotation* means; text that means nothing here stays text, None is no annotation."""
+        """Return the object that *annotation* names; text that cannot be evaluated stays text, None is no
+        annotation.
+        """
         if annotation is inspect.Parameter.empty or annotation is Any or annotation is object:
             return None
         if not isinstance(annotation, str):
             return annotation
         try:
-            # The application's own code, evaluated as inspect.signature(eval_str=True) does, but each by itself:
-            # one name that only a type checker imports must not hide the others.
+            # The application's own code, evaluated as inspect.signature(eval_str=True) does, but each annotation by
+            # itself: a name that only a type checker imports must not make the others unknown.
             meant = eval(annotation, self._names, self._closure)  # noqa: S307
         except Exception:  # noqa: BLE001 - whatever evaluating it raises, the name may still tell
             return annotation
@@ -134,7 +140,9 @@ def _innermost(callback: Any) -> Any:
 
 
 def _role(annotation: object) -> str | None:
-    """Return the role an annotation names: by name, so that the wheel's classes and text will do."""
+    """Return the role that an annotation names. It is compared by name, so PySide's own classes and text are accepted,
+    too.
+    """
     if isinstance(annotation, str):
         found = _ROLE_IN_TEXT.search(annotation)
         return _ROLE_NAMES[found[0]] if found is not None else None
@@ -148,9 +156,8 @@ def _role(annotation: object) -> str | None:
 
 
 class Plan:
-    """What each parameter is given: positional sources in order, then keywords; ``values`` are the captures' types.
-
-    ``fewer``: the callable may take less than that, it does not say.
+    """What is passed for each parameter: positional sources in order, then keywords; ``values`` are the captures'
+    types. ``fewer``: the callable, whose signature is unknown, may take fewer.
     """
 
     __slots__ = ("by_name", "fewer", "in_order", "values")
@@ -162,22 +169,22 @@ class Plan:
         self.values: list[object] = []
 
     def wants(self, role: str) -> bool:
-        """Return whether *role* is given to anything."""
+        """Return whether *role* is passed for any parameter."""
         return role in self.in_order or role in self.by_name.values()
 
 
 def plan(handler: Handler, placeholders: int) -> Plan:
-    """Decide what each parameter of *handler* is given for a pattern with that many placeholders.
+    """Decide what is passed for each parameter of *handler*, where the pattern has so many *placeholders*.
 
-    Too few parameters for the placeholders shows in ``values``. Raises UnbindableError where a parameter
-    needs something that no request has.
+    Where there are too few parameters for the placeholders, ``values`` is shorter. Raises UnbindableError where a
+    parameter needs something that no request has.
     """
     result = Plan()
     if handler.slots:
         result.values = best_overload(handler.slots, placeholders)
         result.in_order = list(range(len(result.values)))
         return result
-    if not handler.known:  # the wheel passes a request; a C++ method without parameters wants none
+    if not handler.known:  # PySide's own server passes a request; a C++ method without parameters takes none
         result.values = [None] * placeholders
         result.in_order = list(range(placeholders)) if placeholders else [REQUEST]
         result.fewer = True
@@ -187,7 +194,7 @@ def plan(handler: Handler, placeholders: int) -> Plan:
 
 
 class _Planner:
-    """Walks the parameters once, left to right."""
+    """Visits the parameters once, from left to right."""
 
     def __init__(self, handler: Handler, placeholders: int, result: Plan) -> None:
         self._handler = handler
@@ -211,23 +218,23 @@ class _Planner:
 
     def _source(self, parameter: Parameter, *, first: bool) -> Source | None:
         if not parameter.positional and parameter.optional:
-            return None  # functools.partial shows what it has bound so
+            return None  # functools.partial shows bound arguments so
         if parameter.role is not None:
             return parameter.role
         if not parameter.positional:
             return None
         taken = len(self._plan.values)
         typed = parameter.annotation is not None
-        # One type beyond the placeholders stands for the end of the path.
+        # One type more than there are placeholders stands for the rest of the path.
         if taken < self._placeholders or (typed and not parameter.optional and taken == self._placeholders):
             return self._capture(parameter.annotation)
         return None if typed else self._offered(parameter, first=first)
 
     def _offered(self, parameter: Parameter, *, first: bool) -> Source | None:
-        """Return the role an un-annotated parameter has by its position.
+        """Return the role that a parameter without annotation has by its position.
 
-        One with a default is a value bound early (``lambda request, name=name:``) unless its name says
-        otherwise, or it is where the request goes in the first place.
+        One with a default is taken for a value that is bound already (``lambda request, name=name:``), unless it is
+        named as a role, or is the first, which takes the request.
         """
         roles = self._roles
         if not roles:
@@ -256,8 +263,8 @@ class _Planner:
     def _fill_star(self) -> None:
         """``*args`` takes all that is left.
 
-        With ``**kwargs`` as well it is a wrapper whose inner function cannot be seen: that one gets
-        what the wheel gives, a request.
+        With ``**kwargs`` as well it is a wrapper whose inner function is unknown; that one gets what PySide's own
+        server passes, a request.
         """
         while len(self._plan.values) < self._placeholders:
             self._plan.in_order.append(self._capture(None))
@@ -315,8 +322,8 @@ def _specialised(callback: Callable[..., Any], made: Plan) -> Call:
     return simple(callback) if simple is not None else _call_in_order(callback, order, count)
 
 
-# By how many captures lead (2 stands for more), and what follows them. A bare call with
-# spelled-out arguments costs half of one with unpacked ones.
+# By the number of leading captures (2 stands for more), and by what follows them. A call with single arguments costs
+# half of one with unpacked arguments.
 _SHAPES: dict[tuple[Source, ...], Callable[[Callable[..., Any]], Call]] = {
     (0,): lambda f: lambda c, q, r: f(),
     (0, REQUEST): lambda f: lambda c, q, r: f(q),

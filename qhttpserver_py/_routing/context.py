@@ -1,4 +1,4 @@
-"""Callables that live no longer than a context object."""
+"""Callables that are dropped when a context object is destroyed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from qhttpserver_py._routing.binding import is_coroutine_function
 def when_destroyed(sender: QObject, method: Callable[[], object]) -> None:
     """Call *method*, bound to a plain object that is not kept alive, when *sender* is destroyed.
 
-    PySide crashes at the end of a process where the collector takes the object of a connected
-    method together with the sender; a function that holds it weakly is safe.
+    PySide crashes at the end of a process where the garbage collector deletes the object of a connected method together
+    with the sender; a function that holds the object weakly is safe.
     """
     weak = WeakMethod(method)
 
@@ -30,27 +30,27 @@ def when_destroyed(sender: QObject, method: Callable[[], object]) -> None:
 
 
 class ContextBound:
-    """A callable held strongly until its context is destroyed; the context itself is not held, nor by a method of it.
+    """Holds a callable until its context is destroyed, but not the context, even where the callable is a method of it.
 
-    Nor is whoever is to hear of that, as *on_death*: it holds this object, and a server is to go with
-    its last reference. Raises RuntimeError for a context that is destroyed already.
+    *on_destroyed* is called then. Its object is not held either: it holds this one, and a server has to end with its
+    last reference. Raises RuntimeError for a context that is destroyed already.
     """
 
-    __slots__ = ("__weakref__", "_on_death", "callback", "is_coroutine")
+    __slots__ = ("__weakref__", "_on_destroyed", "callback", "is_coroutine")
 
     def __init__(
-        self, context: QObject, callback: Callable[..., Any], on_death: Callable[[ContextBound], None]
+        self, context: QObject, callback: Callable[..., Any], on_destroyed: Callable[[ContextBound], None]
     ) -> None:
         if not shiboken6.isValid(context):  # connecting it to anything can crash
             raise RuntimeError("the context object is destroyed; give one that lives")
         self.is_coroutine = is_coroutine_function(callback)
         self.callback: Callable[..., Any] | None = without_owner(callback, context)
-        self._on_death = WeakMethod(on_death)
-        when_destroyed(context, self.die)
+        self._on_destroyed = WeakMethod(on_destroyed)
+        when_destroyed(context, self.drop)
 
-    def die(self) -> None:
-        """The context is gone, and the callable with it."""
+    def drop(self) -> None:
+        """Drop the callable, because the context is destroyed."""
         self.callback = None
-        on_death = self._on_death()
-        if on_death is not None:
-            on_death(self)
+        on_destroyed = self._on_destroyed()
+        if on_destroyed is not None:
+            on_destroyed(self)

@@ -1,4 +1,4 @@
-"""What text in a path may stand for: the table of converters, and the conversions themselves."""
+"""From text in a path to values: the table of converters, and the conversions themselves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DEFAULTS: dict[QMetaType.Type, str] = {
 
 
 NO_VALUE = (ValueError, ArithmeticError)
-"""What a conversion raises for text that is no such value; decimal's and fractions' errors are arithmetic ones."""
+"""What a conversion raises for text that is no such value; the errors of decimal and fractions are ArithmeticErrors."""
 
 
 class UnknownTypeError(Exception):
@@ -50,7 +50,7 @@ class Converter:
 
 
 def _boolean(text: str) -> bool:
-    # As QVariant: all but these is true.
+    # As in QVariant, all other text is true.
     return text.lower() not in ("", "0", "false")
 
 
@@ -66,7 +66,7 @@ def _checked(make: Callable[[str], Any], ok: Callable[[Any], bool]) -> Callable[
     return convert
 
 
-# QtCore.Qt is looked up when it is needed: making its hundred enumerations takes a tenth of a program's start.
+# QtCore.Qt is looked up when it is needed: its enumerations take a tenth of a program's start to make.
 def _date(text: str) -> QDate:
     return QDate.fromString(text, QtCore.Qt.DateFormat.ISODate)
 
@@ -94,8 +94,8 @@ _CONVERSIONS: dict[object, tuple[Callable[[str], object] | None, bool]] = {
     QDateTime: (_checked(_moment, lambda moment: moment.isValid()), False),
 }
 
-# The first names the type in the log. Python has one integer for Qt's many: an entry that was
-# changed for either of its two decides.
+# The first names the type in the log. Python's int stands for two of Qt's integer types; an entry that was changed for
+# either of them is used.
 _META_TYPES: dict[object, tuple[QMetaType.Type, ...]] = {
     str: (_Type.QString,),
     int: (_Type.Int, _Type.LongLong),
@@ -200,7 +200,7 @@ class ConverterTable:
         return Converter(_meta_name(kinds[0]), next(changed, regexps[0]), convert, pure=pure)
 
     def _by_name(self, name: str) -> object:
-        """Return the registered class of that name: an annotation may be known by name alone."""
+        """Return the registered class of that name: some annotations are known by name only."""
         known = (key for key in self._classes if _name(key) == name.rpartition(".")[2])
         return next(known, name)
 

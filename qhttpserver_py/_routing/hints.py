@@ -1,6 +1,6 @@
-"""What is said to a programmer whose registration cannot work, or will not do what it looks like.
+"""Messages for a programmer whose registration cannot work, or does something else than it seems to.
 
-Qt's own line comes first, for whoever searches for it; these say the same in terms of Python, with the remedy.
+Qt's own line is logged first, so that it can be searched for; these say the same in terms of Python, with the remedy.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TYPES = {"int": "int", "float": "float", "path": "str", "str": "str", "string":
 
 
 def place_of(callback: Any) -> str:
-    """Return the name of *callback* for a message, and where it is written if that is known."""
+    """Return the name of *callback* for a message, and its file and line if they are known."""
     name = callable_name(callback)
     code = getattr(inspect.unwrap(getattr(callback, "__func__", callback)), "__code__", None)
     return f"{name}()" if code is None else f"{name}() ({code.co_filename}:{code.co_firstlineno})"
@@ -69,7 +69,7 @@ def _parameters_of(callback: Any) -> list[inspect.Parameter]:
 
 
 def warnings_about(callback: Callable[..., Any], handler: Handler, made: Plan, pattern: str) -> Iterator[str]:
-    """Return what looks wrong with a rule that is accepted all the same."""
+    """Return warnings about a rule that is accepted."""
     where = f'{place_of(callback)} at "{pattern}"'
     for found in _FOREIGN.findall(pattern):
         yield f"{where}: {found} is taken literally: {_instead_of(found, pattern)}"
@@ -99,7 +99,9 @@ def warnings_about(callback: Callable[..., Any], handler: Handler, made: Plan, p
 
 
 def _looks_filled(parameter: Parameter) -> bool:
-    """Return whether a query seems to fill *parameter*; what functools.partial has bound shows otherwise."""
+    """Return whether *parameter* seems to be meant for a value of the query; what functools.partial has bound is
+    not.
+    """
     return parameter.optional and parameter.positional and parameter.annotation is not None
 
 

@@ -1,4 +1,6 @@
-"""Path expressions at work: Python's ``re`` where it is sure to agree, else QRegularExpression."""
+"""Matches paths by expressions: with Python's ``re`` where that certainly agrees with Qt, else with
+QRegularExpression.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ class RefusedError(Exception):
 
 
 class PathMatcher:
-    """Matches decoded paths, whole, and converts what the placeholders took."""
+    """Matches whole decoded paths, and converts what the placeholders matched."""
 
     __slots__ = ("_groups", "_regular", "_test", "converters", "expression")
 
@@ -40,11 +42,11 @@ class PathMatcher:
 
     @property
     def pure(self) -> bool:
-        """Whether equal paths convert to equal, immutable values, with no effects."""
+        """Whether equal paths convert to equal, immutable values, without side effects."""
         return all(converter.pure for converter in self.converters)
 
     def regular_expression(self) -> QRegularExpression:
-        """Return the expression as Qt has it, anchored at both true ends; made when first asked for."""
+        """Return the expression for Qt, anchored at both ends of the text; it is made at the first call."""
         regular = self._regular
         if regular is None:
             regular = QRegularExpression(QRegularExpression.anchoredPattern(self.expression.named))
@@ -52,7 +54,7 @@ class PathMatcher:
         return regular
 
     def match(self, path: str) -> QRegularExpressionMatch:
-        """Return the match of *path* as Qt has it."""
+        """Return Qt's match of *path*."""
         return self.regular_expression().match(path)
 
     def convert(self) -> Callable[[Any], tuple[object, ...] | None] | None:
@@ -62,7 +64,7 @@ class PathMatcher:
         """
         if not self.converters:
             return None
-        _ = self.test  # which knows the groups
+        _ = self.test  # whose groups are known
         if len(self.converters) == 1:
             return _convert_one(self.converters[0].convert, self._groups[0])
         steps = tuple(
@@ -89,7 +91,7 @@ class PathMatcher:
 
 
 class FailedCaptures(tuple[object, ...]):
-    """What a converter that failed leaves: the handler it was for fails with its exception, when it is called."""
+    """The captures where a converter raised: the handler's call raises the same exception."""
 
     error: Exception
 
@@ -156,7 +158,7 @@ def compile_path(table: ConverterTable, pattern: str, types: Sequence[Any]) -> P
 
 
 def _check(pattern: str, expression: PathExpression) -> None:
-    # As it stands, and as it is used: "a)(b" is no expression, though a group around it makes it one.
+    # Both alone and with the group around it: "a)(b" is no valid expression, though "(a)(b)" is one.
     for text in (expression.plain, expression.named):
         regular = QRegularExpression(text)
         if not regular.isValid():

@@ -1,9 +1,9 @@
 """Path patterns: text with ``<arg>`` placeholders, turned into one regular expression.
 
-Strategy: the text around the placeholders is itself a regular expression in Qt's dialect, and most
-patterns need little of it. An expression is *portable* when every token of it means the same to Python's
-``re`` and cannot make ``re`` backtrack for long, which has no limit for that. All others are left to
-QRegularExpression, which decides, and gives up after a bounded number of steps.
+Strategy: the text around the placeholders is itself a regular expression in Qt's dialect, and most patterns use little
+of it. An expression is *portable* when every token of it has the same meaning in Python's ``re`` and cannot make ``re``
+backtrack for long, which has no limit for that. All others are matched by QRegularExpression, which gives up after a
+bounded number of steps.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TOKEN = re.compile(
 _SET_OPERATION = re.compile(r"--|&&|\|\||~~")
 _UNBOUNDED = re.compile(r"[*+]|\{\d+,\}")
 
-# Within these PCRE takes whatever Python does.
+# Within these, PCRE accepts whatever Python accepts.
 _LONGEST = 10000
 _DEEPEST = 100
 _MOST_REPEATS = re.compile(r"\d{5}")
@@ -62,11 +62,13 @@ class PathExpression:
         plain = all(text in LINEAR if filled else _leading_text(text)[1] for filled, text in pieces)
         portable = self.exact is None and _is_portable(pieces)
         self.certain = self.exact is not None or (plain and portable)
-        """Sure to be valid, uncompiled: most are, and an application has many when it starts."""
+        """Whether it is valid without being compiled: most are, and compiling all of them would delay a program's
+        start.
+        """
         # An alternative may begin with anything.
         bar = any("|" in text for filled, text in pieces if not filled)
         self.prefix = "" if bar else leading[: leading.rfind("/") + 1]
-        """Every path that matches begins with this; empty or ends with a slash."""
+        """What every matching path begins with: empty, or text that ends with a slash."""
         self._pieces = pieces if portable else None
         self._python: re.Pattern[str] | None = None
 
@@ -95,7 +97,9 @@ def placeholders(pattern: str) -> int:
 
 
 def _pieces(pattern: str, converters: Sequence[str]) -> list[tuple[bool, str]]:
-    """Return (is a converter's, text) in order; types left over are matched at the end."""
+    """Return pairs in order: whether the text is a converter's, and the text; types left over are matched at the
+    end.
+    """
     first, *others = pattern.split(PLACEHOLDER)
     pieces = [(False, first)]
     for position, text in enumerate(others):
@@ -119,7 +123,7 @@ def _join(pieces: Sequence[tuple[bool, str]], template: str) -> str:
 
 
 def _without_groups(regexp: str) -> str:
-    """Return a converter's expression with no captures of its own, so that those after it keep their numbers.
+    """Return a converter's expression without captures of its own, so that those after it keep their numbers.
 
     An expression that refers to its groups keeps them; the references become relative, because its
     groups are no longer the first ones.
@@ -147,7 +151,7 @@ def _leading_text(text: str) -> tuple[str, bool]:
     while position < len(text):
         token = _TOKEN.match(text, position)
         if token is None or token.lastgroup not in ("literal", "escaped"):
-            # What cannot be read here may be a quantifier, which belongs to the last character.
+            # What was not recognised may be a quantifier, which belongs to the last character.
             return "".join(plain[:-1] if token is None or token.lastgroup == "quantifier" else plain), False
         plain.append(token[0][-1])
         position = token.end()
@@ -155,23 +159,23 @@ def _leading_text(text: str) -> tuple[str, bool]:
 
 
 def _is_portable(pieces: Sequence[tuple[bool, str]]) -> bool:
-    return sum(len(text) for _, text in pieces) <= _LONGEST and _Judge().portable(pieces)
+    return sum(len(text) for _, text in pieces) <= _LONGEST and _PortabilityCheck().portable(pieces)
 
 
 def _compile(pieces: Sequence[tuple[bool, str]]) -> re.Pattern[str] | None:
     try:
         # ASCII: \d, \w and \s are ASCII in QRegularExpression.
         return re.compile(_join(pieces, "(?P<{}>{})"), re.ASCII)
-    except re.error:  # a range or count the wrong way round: Qt's message says so
+    except re.error:  # a range or count in the wrong order: Qt's message says so
         return None
 
 
-class _Judge:
-    """Walks the tokens of one expression and says whether it is portable.
+class _PortabilityCheck:
+    """Visits the tokens of one expression and decides whether it is portable.
 
-    Time: one open-ended loop in a segment fails in linear time, because nothing else competes for the same
-    characters; two may be quadratic, a loop around a loop exponential. Loops over characters
-    that can be a slash compete with all segments after them, so there is room for one.
+    Time: one unbounded loop in a segment fails in linear time, because nothing else can match the same characters; two
+    may be quadratic, a loop around a loop exponential. A loop over characters that can be a slash can match what all
+    segments after it match, so only one is allowed.
     """
 
     __slots__ = ("atom", "conditional", "crossing", "depth", "kind", "loops")
@@ -179,9 +183,9 @@ class _Judge:
     def __init__(self) -> None:
         self.atom = ""
         self.kind: str | None = None
-        self.conditional = False  # a group may take no part in the match
+        self.conditional = False  # a group may not take part in the match
         self.crossing = 0  # loops over a slash
-        self.loops = 0  # open-ended loops in this segment
+        self.loops = 0  # unbounded loops in this segment
         self.depth = 0
 
     def portable(self, pieces: Iterable[tuple[bool, str]]) -> bool:
@@ -190,7 +194,7 @@ class _Judge:
             filled = filled or is_filled
             if not (self._converter(text) if is_filled else self._text(text)):
                 return False
-        # A placeholder that took no part has no text to convert, which QRegularExpression calls "".
+        # A placeholder that took no part in the match has no text to convert; for QRegularExpression it is "".
         return self.depth == 0 and not (filled and self.conditional)
 
     def _converter(self, regexp: str) -> bool:
@@ -200,7 +204,7 @@ class _Judge:
             outside = self.conditional
             if not self._text(regexp):
                 return False
-            self.conditional = outside  # an alternative inside the placeholder leaves it taking part
+            self.conditional = outside  # with an alternative inside of the placeholder it still takes part
         self.kind = "close"
         return self.loops <= 1
 
@@ -238,7 +242,7 @@ class _Judge:
             self.loops += 1
             try:
                 self.crossing += re.fullmatch(self.atom, "/", re.ASCII) is not None
-            except re.error:  # a range the wrong way round: Qt's message says so
+            except re.error:  # a range in the wrong order: Qt's message says so
                 return False
         self.kind = "quantifier"
         return self.loops <= 1 and self.crossing <= 1

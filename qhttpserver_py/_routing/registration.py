@@ -47,7 +47,7 @@ def missing_call(function: Callable[..., Any], context: QObject) -> Callable[...
     """
     handler = inspect_handler(function)
     for position, parameter in enumerate(handler.parameters):
-        if parameter.role is None:  # there is no path to take a value from
+        if parameter.role is None:  # there are no captures
             parameter.annotation = None
             parameter.optional = parameter.optional and not (parameter.positional and position < 2)
     try:
@@ -78,7 +78,7 @@ def check_takes(function: Any, count: int, name: str) -> None:
     """Raise TypeError, naming the method called, where *function* says that it cannot take *count* arguments."""
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # many a builtin, or a slot of Qt's
+    except (TypeError, ValueError):  # many builtins, and slots of Qt
         return
     try:
         signature.bind(*[None] * count)

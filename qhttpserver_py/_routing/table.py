@@ -1,9 +1,9 @@
 """The table of routes: which rule answers a request. Pure.
 
 Strategy: the first route, in the order of registration, that takes the method and the path wins, exactly as if all
-were tried one after the other. Two dictionaries only spare the tries that cannot succeed: a path
-that some route spells out, and the longest literal directory that some route begins with. Both lead to the
-routes worth trying, in order, gathered when first asked for.
+were tried one after the other. Two dictionaries only avoid the attempts that cannot succeed: one by the whole path, for
+routes without placeholders, and one by the longest literal directory that a route begins with. Both give the routes to
+try, in order; the lists are made when they are first needed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HEAD_BY_GET = "HEAD answered by GET"
 
 
 class EveryMethod:
-    """Methods of a route that decides for itself."""
+    """The methods of a route that decides by itself."""
 
     __slots__ = ()
 
@@ -35,7 +35,7 @@ class EveryMethod:
 class Route(Generic[Target]):
     """One way to a target.
 
-    ``test`` returns what ``convert`` makes a result of; ``make`` makes the two when a path first comes near.
+    ``convert`` makes the captures of what ``test`` returns; ``make`` makes the two when a path is first tested.
     Both are None where the path alone decides (``exact``), or where the target does (``dynamic``).
     """
 
@@ -58,19 +58,19 @@ class Route(Generic[Target]):
         self._make = make
         self.test: Test | None = None
         self.convert: Convert | None = None
-        self.pure = pure  # equal paths convert to equal values, with no effects: worth remembering
+        self.pure = pure  # equal paths convert to equal values without side effects, so the result may be remembered
         self.dynamic = exact is None and make is None
         self.found: Found[Target] = (target, ())
 
     def ready(self) -> Route[Target]:
-        """Return this, with its test made."""
+        """Make ``test`` and ``convert`` if need be; return this route."""
         if self._make is not None:
             self.test, self.convert = self._make()
             self._make = None
         return self
 
     def match(self, path: str) -> Found[Target] | None:
-        """Return the target with its captures if *path* is its; not for dynamic routes."""
+        """Return the target with its captures if *path* matches; not for dynamic routes."""
         test = self.test
         if test is None:
             return self.found if path == self.exact else None
@@ -84,7 +84,7 @@ class Route(Generic[Target]):
         return None if captures is None else (self.target, captures)
 
     def may_take(self, path: str) -> bool:
-        """Return whether this may answer *path*, running no code of the application."""
+        """Return whether this may answer *path*, without running code of the application."""
         if self.dynamic:
             return True
         if self.pure:
@@ -96,7 +96,7 @@ Routes = tuple[Route[Target], ...]
 
 
 class RouteTable(Generic[Target]):
-    """Routes in order. May be changed while a look-up runs; that look-up goes on with what it began with."""
+    """Routes in order. It may be changed while a look-up runs, which goes on with the routes it began with."""
 
     __slots__ = ("_by_prefix", "_epoch", "_exact", "_longest", "_routes", "_stale")
 
@@ -106,7 +106,7 @@ class RouteTable(Generic[Target]):
         self._by_prefix: dict[str, Routes[Target] | None] = {}
         self._longest = 0
         self._stale = True
-        self._epoch = object()  # replaced by every change; look-ups remembered under another one are void
+        self._epoch = object()  # replaced by every change; look-ups that were remembered under another one are not used
 
     def add(self, route: Route[Target]) -> None:
         """Append a route."""
@@ -125,9 +125,9 @@ class RouteTable(Generic[Target]):
         return [route.target for route in self._routes]
 
     def lookup(self, message: Message) -> Found[Target] | None:
-        """Return who answers *message*, and its converted captures. Remembers it in ``message.route``.
+        """Return the target that answers *message*, and its converted captures; remember it in ``message.route``.
 
-        A dynamic route is returned when it is reached: it, and those after it, are still to be asked.
+        A dynamic route is returned when it is reached; whether it, or one after it, answers is decided later.
         """
         known: Any = message.route
         if known is not None and known[0] is self._epoch:
@@ -146,7 +146,7 @@ class RouteTable(Generic[Target]):
         return answer
 
     def _first(self, routes: Routes[Target], message: Message, path: str, method: str) -> Found[Target] | None:
-        """Route.match() for each in turn, spelled out: this is where the time goes."""
+        """Call Route.match() for each in turn; its code is repeated here, because most of the time is spent in it."""
         settled = True
         for route in routes:
             if method not in route.methods:
@@ -164,7 +164,8 @@ class RouteTable(Generic[Target]):
                     if captures is None:
                         continue
                     found = (route.target, captures)
-            # Never after an impure conversion: it may have changed this table, or may end otherwise next time.
+            # Not after an impure conversion, which may have changed this table and may have another result the next
+            # time.
             if settled and route.pure:
                 message.route = (self._epoch, found)
             return found
@@ -191,7 +192,7 @@ class RouteTable(Generic[Target]):
         return routes
 
     def methods_for(self, path: str) -> set[str]:
-        """Return the methods that would find an answer for *path*; dynamic routes are not asked."""
+        """Return the methods for which a route answers *path*; dynamic routes are not asked."""
         return _methods(route for route in self.candidates(path) if route.may_take(path))
 
     def methods(self) -> set[str]:

@@ -42,7 +42,7 @@ class _Input:
     def abort(self, reason: str) -> None:
         """Nothing more will come; the exchange says so by its own hook."""
 
-    def is_hungry(self) -> bool:
+    def waits_for_peer(self) -> bool:
         """Return whether the peer is waited for: not by the deadlines of requests."""
         return False
 

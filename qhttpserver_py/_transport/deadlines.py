@@ -113,7 +113,7 @@ class Deadlines:
         if connection.engine.state.partial == 2 and not connection.reader.held:
             exchanges = connection.requests.exchanges.values()
             bodies = [exchange.body for exchange in exchanges if exchange.body is not None]
-            if all(body.is_hungry() for body in bodies):  # else the peer waits for us
+            if all(body.waits_for_peer() for body in bodies):  # else the peer waits for us
                 self._refuse_stalled(connection)
         else:
             _end_idle(connection)
@@ -216,7 +216,7 @@ def _stalled_uploads(connection: Timed, streams: StreamDeadlines, now: float, ti
     uploads = {}
     for message, size in connection.engine.waits.uploads():
         exchange = connection.requests.exchanges.get(message.stream_id)
-        if exchange is None or exchange.body is None or exchange.body.is_hungry():  # else the peer waits for us
+        if exchange is None or exchange.body is None or exchange.body.waits_for_peer():  # else the peer waits for us
             uploads[message.stream_id] = message, size
     counts = [(stream_id, size) for stream_id, (_, size) in uploads.items()]
     return [uploads[stream_id][0] for stream_id in streams.uploads.overdue(counts, 1, now, timeout)]

@@ -65,9 +65,9 @@ def test_the_thirty_first_is_refused(waiting):
     assert len(waiting.told) == 32
 
 
-@pytest.mark.parametrize("farewell", [b"", frame(CLOSE, b"\x03\xe8bye"), frame(CLOSE, b"\x03\xe8bye")[:5]])
-def test_a_pending_socket_whose_peer_left(waiting, farewell):
-    client = waiting.client(handshake() + frame(TEXT, b"last words") + farewell)
+@pytest.mark.parametrize("goaway_code", [b"", frame(CLOSE, b"\x03\xe8bye"), frame(CLOSE, b"\x03\xe8bye")[:5]])
+def test_a_pending_socket_whose_peer_left(waiting, goaway_code):
+    client = waiting.client(handshake() + frame(TEXT, b"last words") + goaway_code)
     switched(client)
     client.socket.disconnectFromHost()
     assert spin(lambda: waiting.server._upgrades.pending._waiting[0][1].state() != State.ConnectedState)

@@ -1,7 +1,7 @@
-"""The chunked transfer coding, decoded strictly and within bounds (RFC 9112 7.1).
+"""Decodes the chunked transfer coding, strictly and within bounds (RFC 9112 7.1).
 
-Strategy: one expression matches a whole chunk-size line, which is nearly always here in one
-piece; a line that is not is collected first. Data is handed on as slices, framing is dropped.
+Strategy: one expression matches a whole chunk-size line, which nearly always arrives in one piece; other lines are
+collected first. Data is returned as slices, framing is dropped.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ MAX_LINE = 4096
 """Octets of one chunk-size line, with its extensions and CRLF."""
 
 MAX_EXTENSIONS = 16384
-"""Octets of all chunk extensions of a message; they are read for nothing (RFC 9112 7.1.1)."""
+"""Octets of all chunk extensions of a message, which are ignored (RFC 9112 7.1.1)."""
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
 _EXTENSION = rb"[ \t]*+;[ \t]*+" + _TOKEN + rb"(?:[ \t]*+=[ \t]*+(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?+"
 
-# Sixteen digits hold any length there can be; more are an attempt to overflow somebody.
+# Sixteen digits are enough for any possible length; more are an attempt to cause an overflow.
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:" + _EXTENSION + rb")*+)\r\n")
 
 
@@ -49,7 +49,7 @@ class ChunkedDecoder:
         self._limit = limit
         self._left = 0  # octets of the current chunk still to come
         self._between = False  # behind a chunk's data, before its CRLF is complete
-        self._line = b""  # the part of a line that is here
+        self._line = b""  # the part of a line that has arrived
         self._extensions = 0
         self._reader: HeadReader | None = None  # of the trailer section
         self.size = 0
@@ -93,7 +93,7 @@ class ChunkedDecoder:
                 self._begin_chunk(match)
                 start = match.end()
                 stop = start + self._left
-                # The whole chunk is here: the short way, or tiny chunks would cost dear.
+                # The short way for a chunk that is here as a whole; without it, tiny chunks would be expensive.
                 if self._left and data[stop : stop + 2] == b"\r\n":
                     out.append(data[start:stop])
                     self._left = 0
@@ -110,7 +110,8 @@ class ChunkedDecoder:
                 raise Fault(400, "malformed chunk-size line")
             self._line = b""
             self._begin_chunk(match)
-        elif b"\r" in line[:-1]:  # RFC 9112 2.2: no line ends so, however long we wait
+        # RFC 9112 2.2: no line may contain it, so it is refused before the rest of the line arrives
+        elif b"\r" in line[:-1]:
             raise Fault(400, "bare CR in a chunk-size line")
         return stop
 
@@ -139,8 +140,8 @@ class ChunkedDecoder:
 
 
 def _trailers(lines: list[bytes]) -> list[Header]:
-    # One by one: together they might look like the framing of a message to llhttp.
+    # One by one: all together might be the framing of a message for llhttp.
     fields = [parse_fields(line + b"\r\n")[0] for line in lines]
-    # A trailer that would change framing or routing is dropped: the message was framed and routed
-    # without it, and nobody may believe it afterwards (RFC 9110 6.5.1).
+    # A trailer that would change framing or routing is dropped: the message was framed and routed without it (RFC 9110
+    # 6.5.1).
     return [field for field in fields if field[0] not in NOT_IN_TRAILERS]

@@ -1,7 +1,7 @@
 """The HTTP/1.0 and 1.1 engine (RFC 9112): replies in the order of the requests, which its receiver reads.
 
-Strategy: the usual reply is one look-up and one formatting; everything unusual goes through
-``ResponseHead``. What a reply has to know of its request was noted when that was parsed.
+Strategy: the usual reply is one look-up and one formatting; every other goes through ``ResponseHead``. What a reply
+depends on in its request was noted as bits when that was parsed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from qhttpserver_py._protocol.wire import date_field
 _JOIN_BELOW = 16384  # shorter bodies are copied into their head's bytes object
 
 
-_UNUSUAL = HEAD | CONNECT | INCOMPLETE  # requests whose replies are framed in their own way
+_UNUSUAL = HEAD | CONNECT | INCOMPLETE  # bits of requests whose replies are framed otherwise
 
 
 class Http1Engine:
@@ -57,13 +57,13 @@ class Http1Engine:
         self._receiver = Http1Receiver(limits, self.state)
         self._owed = self._receiver.owed
         self.receive_data = self._receiver.receive_data
-        """See ``Engine``. The receiver's method itself: a call less for each read."""
+        """See ``Engine``. It is the receiver's own method, which saves a call for each read."""
         self.aborted = False
-        """The last reply was cut short: closing must not look like its end."""
+        """Whether the last reply was cut short, so that the close must not look like its end."""
         self._framing = -1  # of the reply that was begun, -1: none
         self._reply_left = 0  # octets of its announced length still to come
         self._out: list[bytes] = []
-        # The last plain reply's status line and own fields: a connection is mostly told the same kind of thing.
+        # The status line and own fields of the last plain reply: the next one mostly has the same.
         self._prefix = b""
         self._prefix_of: tuple[int, int, Headers] = (0, 0, ())
 
@@ -173,7 +173,7 @@ class Http1Engine:
         self._end_reply()
 
     def _may_reply(self, *, begun: bool) -> bool:
-        """Whether there is a peer to reply to; misuse raises."""
+        """Return whether there is a peer to reply to; raise for misuse."""
         if self.state.should_close:
             return False
         if not self._owed or (self._framing >= 0) != begun:
@@ -184,7 +184,7 @@ class Http1Engine:
         self._framing = -1
         bits = self._owed.popleft()
         if bits & CLOSE:
-            # A peer that wants the close sends no more; another may be in the middle of a request.
+            # A peer that asked for the close sends no more; any other may be sending a request.
             self._finish(linger=not bits & ASKED or bool(bits & INCOMPLETE))
 
     def _finish(self, *, linger: bool) -> None:
@@ -197,7 +197,7 @@ class Http1Engine:
         """See ``Engine``."""
         if self.state.should_close:
             return
-        if self._framing >= 0:  # the refused message's reply has begun: no second one behind it
+        if self._framing >= 0:  # the reply to the refused message was begun, and a second one must not follow it
             self.abort(refusal_event.stream_id)
             return
         if refusal_event.status:
@@ -215,7 +215,7 @@ class Http1Engine:
         self.state.linger = False
 
     def consumed(self, stream_id: int, size: int) -> None:
-        """See ``Engine``. Over HTTP/1 the connection just reads no further."""
+        """See ``Engine``. Over HTTP/1 the connection stops reading instead."""
 
     def backlog(self, stream_id: int) -> int:  # noqa: ARG002
         """See ``Engine``. HTTP/1 has no flow control of its own."""
@@ -238,7 +238,7 @@ class Http1Engine:
         self._prefix_of, self._prefix = (0, 0, ()), b""
 
     def close(self) -> None:
-        """See ``Engine``. The reply in hand ends the connection; what is queued behind it is dropped."""
+        """See ``Engine``. The reply that is due ends the connection; requests behind it are dropped."""
         if not self._owed:
             self._finish(linger=False)
             return

@@ -1,7 +1,7 @@
 """Field lines of HTTP/1 (RFC 9112 5), by their bytes.
 
-Strategy: lines that are plain, as nearly all are, are taken apart by one expression over the whole
-block; whatever they do not match goes through llhttp. Nothing of them is kept.
+Strategy: one expression over the whole block takes plain lines apart, which nearly all are; a block that does not match
+goes through llhttp. Nothing of it is kept.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Fault(Exception):  # noqa: N818 - the peer's, not ours
 
 _Tool = tuple[Callable[[bytes], None], list[Header]]
 
-# A parser that has only seen whole heads without a body is as good as new, and making one costs
-# half a parse. The list is a stack, so that threads never share one.
+# A parser that has only parsed whole heads without a body can be used again, and making one costs half a parse. The
+# list is a stack, so that threads never share a parser.
 _spare: list[_Tool] = []
 
 PLAIN_LINE = re.compile(rb"(" + TOKEN.pattern + rb"+):[ \t]*+([\t\x20-\x7e\x80-\xff]*+)")
@@ -52,7 +52,7 @@ def _parse_lines(lines: list[bytes]) -> list[Header]:
     block = b"\r\n".join([line.rstrip(b" \t") for line in lines])
     if not block.count(b"\n") == block.count(b"\r") == len(lines) - 1:
         raise Fault(400, "bare CR or bare LF in a field")
-    if not all(map(_NAME.match, lines)):  # early llhttp let blanks into names
+    if not all(map(_NAME.match, lines)):  # older versions of llhttp accept blanks in names
         raise Fault(400, "malformed header field")
     try:
         tool = _spare.pop()
@@ -60,16 +60,16 @@ def _parse_lines(lines: list[bytes]) -> list[Header]:
         tool = _make_tool()
     feed, taken = tool
     try:
-        # The true request line is ours to decide_by_head: llhttp knows neither every method nor HTTP/1.2.
+        # The request line was parsed before: llhttp knows neither all methods nor HTTP/1.2.
         feed(b"GET / HTTP/1.1\r\n%b\r\n\r\n" % block)
     except (httptools.HttpParserUpgrade, httptools.HttpParserError):
-        pass  # a transfer coding it does not know, say; below we see whether the syntax was right
+        pass  # for example a transfer coding that it does not know; the syntax is checked below
     else:
         if not _ends_parser(taken):
             _spare.append(tool)
     headers = [(name.lower(), value) for name, value in taken]
     taken.clear()
-    if len(headers) != len(lines):  # an obsolete fold would be a line too few (RFC 9112 5.2)
+    if len(headers) != len(lines):  # with an obsolete fold there is a line too few (RFC 9112 5.2)
         raise Fault(400, "malformed header field")
     return headers
 
@@ -85,7 +85,7 @@ def _make_tool() -> _Tool:
     return parser.feed_data, taken
 
 
-# Fields that make llhttp expect something else than another head.
+# Fields after which llhttp expects something else than another head.
 _ENDING = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"connection", b"proxy-connection"})
 
 

@@ -2,8 +2,8 @@
 
 Strategy: a head is parsed only when all of it is here, so llhttp never decides where a
 message ends. ``HeadReader`` collects a head that arrives in pieces and enforces limits and
-line discipline meanwhile, each byte looked at once. Whatever is wrong is raised as ``Fault``;
-faults are judged in the order of the bytes, so how a peer cuts its bytes changes nothing.
+line discipline meanwhile, each byte looked at once. Whatever is wrong is raised as ``Fault``. Faults are found in the
+order of the bytes, so it makes no difference how a peer cuts them into segments.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from qhttpserver_py._protocol.engine import Header, Limits, Message
 from qhttpserver_py._protocol.http1.fields import Fault, parse_fields
 from qhttpserver_py._protocol.wire import TOKEN, tokens
 
-# What a reply has to know of its request, as bits; 0 is a plain HTTP/1.1 request.
+# What a reply depends on in its request, as bits; 0 is a plain HTTP/1.1 request.
 CLOSE = 1
 """The connection ends with the reply."""
 ASKED = 2
-"""... because the peer wants it so."""
+"""It ends because the peer asked for it."""
 HEAD = 4
 HTTP10 = 8
 CONNECT = 16
 INCOMPLETE = 32
-"""The body is not all here yet."""
+"""The body has not arrived completely."""
 
 CHUNKED = -1
 """As a body length: chunked transfer coding."""
@@ -34,7 +34,7 @@ MAX_BLANK_LINES = 8
 """Empty lines accepted before a request line (RFC 9112 2.2 asks for at least one)."""
 
 _OWS_ALLOWANCE = 256
-"""Whitespace around a value does not count against the field limit; this much is bearable."""
+"""Octets of whitespace around a value that do not count against the limit of a field."""
 
 _VERSIONS = {b"HTTP/1.1": 11, b"HTTP/1.0": 10}
 _METHODS = {
@@ -42,7 +42,7 @@ _METHODS = {
 }
 
 # What may not stand in a head as it arrives: control characters, CR without LF, LF without CR.
-# A match ends behind the byte that gives it away.
+# A match ends behind the byte that proves it.
 _BAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\r)\n")
 
 
@@ -85,7 +85,7 @@ class HeadReader:
             raise Fault(400, "control character, bare CR or bare LF in the head")
 
     def _fields_overrun(self) -> tuple[int, int, str]:
-        """Return the first octet over a limit, behind the end if there is none, and what to say."""
+        """Return the place of the first octet over a limit, behind the end if there is none, and the fault."""
         limits = self._limits
         over = never = len(self.buffer)
         if limits.header_size >= 0:
@@ -119,7 +119,8 @@ class HeadReader:
         buffer = self.buffer
         if len(buffer) - self._line > 2:
             if self._fields < 0:
-                parse_request_line(bytes(buffer[:-2]))  # garbage need not wait for an empty line
+                # what is no request line is refused before an empty line follows
+                parse_request_line(bytes(buffer[:-2]))
                 self._fields = len(buffer)
             else:
                 self._count += 1
@@ -136,7 +137,7 @@ class HeadReader:
 
 
 def within(head: bytes, limits: Limits) -> bool:
-    """Whether a complete head cannot break a limit of size; False only means: look closer."""
+    """Return True where a complete head cannot break a limit of size; where it may, the head has to be measured."""
     line = head.index(b"\r\n")
     rest = len(head) - line - 2
     return (
@@ -151,7 +152,7 @@ def parse_head(head: bytes, limits: Limits) -> tuple[Message, int, int]:
     line = head.index(b"\r\n")
     method, target, version = parse_request_line(head[:line])
     if 0 <= limits.field_count < head.count(b"\r\n") - 2:
-        HeadReader(limits).feed(head, 0)  # faults, with what comes first
+        HeadReader(limits).feed(head, 0)  # the first fault in the order of the bytes wins
     headers = parse_fields(head[line + 2 : -2])
     if 0 <= limits.field_size < len(head):
         _check_field_sizes(headers, limits.field_size)
@@ -169,7 +170,7 @@ def parse_head(head: bytes, limits: Limits) -> tuple[Message, int, int]:
     elif b"upgrade" in fields and _is_websocket(method, version, fields):
         message.websocket = True
         message.raw = head
-        bits |= CLOSE  # refused or not, no other HTTP message follows
+        bits |= CLOSE  # no other HTTP message follows, whether it is refused or not
     return message, bits, length
 
 
@@ -238,7 +239,7 @@ def _check_host(message: Message, host: bytes | None) -> None:
         message.scheme, authority = request_target.split(message.method, message.target)
         message.authority = authority or message.authority
         if message.method == "OPTIONS" and message.target.partition(b"://")[2] == authority:
-            message.target = b"*"  # without a path it is about the whole server (RFC 9112 3.2.4)
+            message.target = b"*"  # without a path it asks about the whole server (RFC 9112 3.2.4)
 
 
 def body_length(version: int, fields: Mapping[bytes, bytes]) -> int:
@@ -251,7 +252,7 @@ def body_length(version: int, fields: Mapping[bytes, bytes]) -> int:
         if version == 10:
             raise Fault(400, "transfer-encoding in HTTP/1.0")
         if coding.lower() != b"chunked":
-            # What does not end in chunked has no end (6.3); what does is a coding we lack (6.1).
+            # A coding that does not end in chunked has no end (6.3); another coding before it is not supported (6.1).
             raise Fault(*_coding_fault([name.strip(b" \t") for name in coding.lower().split(b",")]))
         return CHUNKED
     if length is None:
@@ -291,7 +292,7 @@ def _reply_bits(method: str, version: int, connection: bytes | None) -> int:
 
 
 def _expects_continue(version: int, expect: bytes | None) -> bool:
-    if expect is None or version == 10:  # to be ignored in HTTP/1.0 (RFC 9110 10.1.1)
+    if expect is None or version == 10:  # ignored in HTTP/1.0 (RFC 9110 10.1.1)
         return False
     if expect.lower() != b"100-continue":
         raise Fault(417, "unknown expectation")
@@ -299,7 +300,7 @@ def _expects_continue(version: int, expect: bytes | None) -> bool:
 
 
 def _is_websocket(method: str, version: int, fields: Mapping[bytes, bytes]) -> bool:
-    """RFC 6455 4.2.1; an upgrade in HTTP/1.0 is to be ignored (RFC 9110 7.8)."""
+    """Return whether it is a handshake (RFC 6455 4.2.1); an upgrade in HTTP/1.0 is ignored (RFC 9110 7.8)."""
     return (
         method == "GET"
         and version == 11

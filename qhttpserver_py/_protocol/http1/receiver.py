@@ -1,9 +1,9 @@
 """The receiving half of the HTTP/1 engine: bytes to messages (RFC 9112).
 
 Strategy: the engine itself finds where messages begin and end, so that pipelining, unknown
-methods and leftovers are exact. A head that repeats the one before it, wholly or but for a few
-plain values, is recognised by its bytes (``Repeated``). After a fault nothing more is
-interpreted: whoever smuggles gets one refusal and no second request.
+methods and leftovers are exact. A head that repeats the one before it, except for a few plain values, is recognised by
+its bytes (``Repeated``). After a fault nothing more is interpreted: a smuggled request gets one refusal, and no second
+request is made of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_UNREAD = 65536
 """Octets kept behind an upgrade request until somebody takes them."""
 
 # What the next octet belongs to.
-_BETWEEN, _IN_HEAD, _IN_BODY, _UPGRADING, _DEAF = range(5)
+_BETWEEN, _IN_HEAD, _IN_BODY, _UPGRADING, _IGNORED = range(5)
 
 
 class Http1Receiver:
@@ -77,7 +77,7 @@ class Http1Receiver:
             message.complete = True
         self.owed.append(bits)
         if bits & CLOSE:
-            self._input = _DEAF
+            self._input = _IGNORED
         return [message]
 
     def _receive(self, data: bytes) -> list[Event]:
@@ -138,7 +138,7 @@ class Http1Receiver:
         return pos
 
     def _begin(self, head: bytes, data: bytes, pos: int, events: list[Event]) -> int:
-        """A head is complete; what follows it in *data* from *pos* on is its body, or the next head."""
+        """Parse a complete *head*; what follows it in *data* from *pos* on is its body, or the next head."""
         message, bits, length = parse_head(head, self._limits)
         self.known.learn(head, message, bits, length)
         return self._accept(message, bits, length, pos, data, events)
@@ -152,7 +152,7 @@ class Http1Receiver:
         if message.websocket:
             self._input = _UPGRADING
         else:
-            self._input = _DEAF if bits & CLOSE else _BETWEEN
+            self._input = _IGNORED if bits & CLOSE else _BETWEEN
         return pos
 
     def _begin_body(self, message: Message, bits: int, length: int, data: bytes, pos: int, events: list[Event]) -> int:
@@ -161,8 +161,8 @@ class Http1Receiver:
             self.message = message
             raise Fault(413, "content-length above the limit")
         stop = pos + length
-        if length != CHUNKED and stop <= len(data):  # all here, as with most uploads
-            self._input = _DEAF if bits & CLOSE else _BETWEEN
+        if length != CHUNKED and stop <= len(data):  # it has arrived completely, as most uploads have
+            self._input = _IGNORED if bits & CLOSE else _BETWEEN
             self.owed.append(bits)
             message.body = data[pos:stop]
             message.complete = True
@@ -197,7 +197,7 @@ class Http1Receiver:
         return pos
 
     def _choose_body(self, message: Message) -> None:
-        """Whether the body is collected here or handed on is known once the head was seen outside."""
+        """Collect the body or return it in pieces, which was decided when the head was returned."""
         if message.streaming:
             if self._body is not None:
                 message.pieces.insert(0, self._body.getvalue())
@@ -226,7 +226,7 @@ class Http1Receiver:
         message.complete = True
         self.message = self._body = self._chunks = None
         self.owed[-1] &= ~INCOMPLETE
-        self._input = _DEAF if self.owed[-1] & CLOSE else _BETWEEN
+        self._input = _IGNORED if self.owed[-1] & CLOSE else _BETWEEN
         events.append(message)
 
     def _fail(self, fault: Fault) -> Refusal:
@@ -236,7 +236,7 @@ class Http1Receiver:
 
     def stop_reading(self) -> None:
         """Interpret nothing more, and forget what is incomplete."""
-        self._input = _DEAF
+        self._input = _IGNORED
         self.message = self._body = self._chunks = self._reader = None
         self._unread = b""
         self._state.partial = 0

@@ -1,9 +1,9 @@
-"""What a connection's last head said, so that the next one is read only where it differs. Pure.
+"""Remembers a connection's last head, so that only what differs in the next one is parsed. Pure.
 
-Strategy: a peer repeats its fields, and its requests differ in the target and in a field or two. Kept is the last
-head whose fields decide nothing beyond what is noted here. A head that is told by it is one the parser would read
-alike; whatever is new and not plain is left to the parser. The memory belongs to one connection and ends with it,
-and what was accepted under other limits is not used.
+Strategy: a peer repeats its fields, and its requests differ in the target and in a field or two. The last head is kept
+if its fields decide nothing beyond what is noted here. Only heads are recognised that the parser would read alike;
+whatever is new and not plain is parsed. What is remembered belongs to one connection and ends with it, and what was
+accepted under other limits is not used.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from qhttpserver_py._protocol.http1.head import HEAD
 LARGEST = 4096
 """Octets of the head that is kept for a connection."""
 
-# A request line that says nothing but a method, a path of harmless octets and the usual version.
+# A request line of a method, a path of plain octets and the usual version.
 _REQUEST_LINE = re.compile(rb"(GET|POST|HEAD|PUT|DELETE|PATCH|OPTIONS) (/[\x21\x22\x24-\x7e\x80-\xff]*+) HTTP/1\.1")
 _METHODS = {name.encode(): name for name in ("GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS")}
 
-# Fields that decide more than their own value; a head with one of the first two is the parser's alone.
+# Fields that decide more than their own value; a head with one of the first two is always parsed.
 _SINGULAR = frozenset({b"expect", b"upgrade"})
 _DECISIVE = _SINGULAR | {b"host", b"content-length", b"transfer-encoding", b"connection"}
 
@@ -39,18 +39,20 @@ class Repeated:
 
     def forget(self) -> None:
         """Keep nothing."""
-        self.under = -1  # the limits' generation the head was accepted under; -1: there is none
+        self.under = -1  # the generation of the limits under which the head was accepted; -1: no head is kept
         self.head = b""
         self.whole: Message | None = None  # the message of that head, if it is all of a request
         self.bits = 0
-        self._message: Message | None = None  # the last one with these fields; None: they are for the parser
+        self._message: Message | None = None  # the last message with these fields; None: heads with them are parsed
         self._length = 0
         self._line = b""
-        self._fields = b""  # field lines and empty line, with every CRLF; empty until they are asked for
-        self._lines: list[bytes] = []  # the same, one by one, once it was asked where heads differ
+        self._fields = b""  # field lines and empty line, with every CRLF; empty until they are needed
+        self._lines: list[bytes] = []  # the same, one by one, once they were compared with another head's
 
     def learn(self, head: bytes, message: Message, bits: int, length: int) -> None:
-        """Keep what the parser made of *head*. Whether it serves for another is looked at when the next one comes."""
+        """Keep what the parser made of *head*. Whether its fields can be used for another is checked when the next one
+        comes.
+        """
         if len(head) > LARGEST or message.websocket:
             return
         self.under = self._limits.generation
@@ -62,7 +64,7 @@ class Repeated:
         self._fields = b""
 
     def recall(self, data: bytes, pos: int) -> tuple[Message, int, int, int] | None:
-        """Return message, reply bits, body length and end of the head at *pos*; None: the parser has to read it."""
+        """Return message, reply bits, body length and end of the head at *pos*; None where it has to be parsed."""
         limits, known = self._limits, self._message
         if known is None or self.under != limits.generation or not (self._fields or self._prepare()):
             return None
@@ -92,7 +94,7 @@ class Repeated:
         return message, self.bits, self._length, stop
 
     def _prepare(self) -> bool:
-        """Look at the head that was learnt; return whether its fields serve for others."""
+        """Take the kept head apart; return whether its fields can be used for others."""
         known, head = self._message, self.head
         end = head.index(b"\r\n")
         plain = _REQUEST_LINE.fullmatch(head, 0, end) is not None
@@ -105,7 +107,7 @@ class Repeated:
         return True
 
     def _amend(self, known: list[Header], fields: bytes) -> list[Header] | None:
-        """Take over *fields* and return them parsed, if they differ from those kept in plain values alone."""
+        """Keep *fields* and return them parsed, if they differ from those kept only in plain values."""
         limits, size = self._limits, len(fields)
         if size > LARGEST or 0 <= limits.header_size < size or 0 <= limits.field_size < size:
             return None

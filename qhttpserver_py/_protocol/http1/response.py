@@ -1,7 +1,7 @@
 """Heads of HTTP/1 responses, and how their bodies are framed (RFC 9112 4 and 6). Pure.
 
 Strategy: the response's own fields come first, then the automatic ones: date, content-length or
-transfer-encoding, connection, keep-alive. Fields of the user that would break framing give way.
+transfer-encoding, connection, keep-alive. The user's fields that would break framing are left out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from qhttpserver_py._protocol.engine import Header, Headers
 from qhttpserver_py._protocol.http1.head import CLOSE, CONNECT, HEAD, HTTP10, INCOMPLETE
 
 NOTHING, SIZED, CHUNKS, UNTIL_CLOSE = range(4)
-"""How the body goes out: not at all, so many octets, chunked, or ended by the close."""
+"""How the body is sent: not at all, with its length announced, chunked, or ended by the close."""
 
 _MANAGED = frozenset({b"date", b"content-length", b"transfer-encoding", b"connection", b"keep-alive"})
 
@@ -19,9 +19,8 @@ CLOSING_TAIL = b"connection: close\r\n\r\n"
 
 
 def plain_prefix(bits: int, status: int, headers: tuple[Header, ...]) -> bytes:
-    """Return status line and *headers* of the reply to a request with *bits*, or nothing if it is not plain.
-
-    Plain are those whose other fields are the automatic ones alone. Raises ValueError for what must not be sent.
+    """Return status line and *headers* of the reply to a request with *bits*, or nothing if it is not plain. A reply is
+    plain if its other fields are the automatic ones only. Raises ValueError for what must not be sent.
     """
     check_status(status)
     if status in (204, 205, 304) or any(name.lower() in _MANAGED for name, _ in headers):
@@ -39,7 +38,7 @@ def check_status(status: int) -> None:
 
 
 class ResponseHead:
-    """A rendered head, and what follows from it."""
+    """A rendered head, and how its body is framed."""
 
     __slots__ = ("closes", "data", "framing", "size")
 
@@ -56,7 +55,7 @@ class ResponseHead:
             bits & (CLOSE | INCOMPLETE)
             or own.closes
             or self.framing == UNTIL_CLOSE
-            # The peer takes what follows for a tunnel (RFC 9110 9.3.6).
+            # For the peer, what follows is a tunnel (RFC 9110 9.3.6).
             or (bits & CONNECT and status < 300)
         )
         self.data = b"".join(
@@ -71,7 +70,7 @@ class ResponseHead:
 
 
 class _OwnFields:
-    """The user's fields without those the engine answers for, and what they ask of it."""
+    """The user's fields without those that the engine sets itself, and what they ask of it."""
 
     __slots__ = ("closes", "dated", "fields", "length", "options")
 
@@ -113,12 +112,12 @@ def _frame(status: int, bits: int, size: int | None, own: bytes | None) -> tuple
 
 
 def _would_be(status: int, bits: int, size: int | None, own: bytes | None) -> bytes:
-    """Return what a GET that is answered by 200 would have said of its body (RFC 9110 8.6)."""
+    """Return the field of the length that a GET answered by 200 would have (RFC 9110 8.6)."""
     if size:
         return b"content-length: %d\r\n" % size
     if own is not None:
         return b"content-length: %b\r\n" % own
-    if status == 304:  # an empty body here says nothing of the one that was not modified
+    if status == 304:  # the body that was not modified is not the empty one here
         return b""
     if size is None:
         return b"" if bits & HTTP10 else b"transfer-encoding: chunked\r\n"
@@ -128,7 +127,7 @@ def _would_be(status: int, bits: int, size: int | None, own: bytes | None) -> by
 def _connection(options: list[bytes], tail: bytes) -> bytes:
     if not options:
         return tail
-    # One field line: many a client looks at the first only.
+    # One field line, because many clients read the first one only.
     return b"connection: %b, %b" % (b", ".join(options), tail.removeprefix(b"connection: "))
 
 

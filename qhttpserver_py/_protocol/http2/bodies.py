@@ -1,10 +1,10 @@
 """Bodies of requests that are collected, and how much of them a connection and a server may hold.
 
-Strategy: a peer may only send what its windows let it. While less than the budget is held, what was
-received is given back to its window at once. Beyond it, one request alone goes on, the oldest that is
-incomplete, so that there is always one which comes to its end: what is held is the budget, one
-body, and the windows that were granted before. It waits as well while complete requests with much
-of a body are not answered: then it is not the peer that has to do something.
+Strategy: a peer may only send what its windows allow. While less than the budget is held, its window is widened at once
+by what was received. Beyond the budget, only the oldest incomplete request gets credit, so that there is always one
+which can be completed: the budget, one body, and the windows that were granted before are held at the most. That one
+waits, too, while complete requests with large bodies are not answered, because then the next step is the application's
+and not the peer's.
 """
 
 from __future__ import annotations
@@ -18,20 +18,22 @@ if TYPE_CHECKING:
     from qhttpserver_py._protocol.http2.stream import Stream, Upload
 
 CONNECTION_BODIES = 16777216
-"""Bytes of collected bodies, complete or not, of one connection's unanswered requests; beyond, one goes on."""
+"""Bytes of collected bodies, complete or not, of one connection's unanswered requests; beyond, one request gets
+credit.
+"""
 
 SERVER_BODIES = 268435456
-"""The same for all HTTP/2 connections of a server; beyond, one goes on for each connection."""
+"""The same for all HTTP/2 connections of a server; beyond, one request of each connection gets credit."""
 
 COMPLETE_BODIES = 1048576
-"""Bytes of complete bodies whose requests are not answered, beyond which that one waits, too."""
+"""Bytes of complete bodies whose requests are not answered; beyond, that one request waits, too."""
 
 _MERGE = 8192
 """Pieces of body smaller than this are joined: a peer may send them octet by octet."""
 
 
 class Bodies:
-    """What one connection holds, on the account of its server."""
+    """The bodies that one connection holds; they count against the limits of its server, too."""
 
     __slots__ = ("_complete", "_pool", "held", "withholds")
 
@@ -52,7 +54,7 @@ class Bodies:
         self.held += size
         self._pool.held += size
         if upload.body is None:
-            if first:  # who takes it in pieces says so when the head was seen
+            if first:  # whether it is taken in pieces is decided when the head is returned
                 _append(message.pieces, content)
                 return
             upload.body = BytesIO()
@@ -61,7 +63,7 @@ class Bodies:
         upload.body.write(content)
 
     def complete(self, stream: Stream, upload: Upload) -> None:
-        """The last octet of a body has come."""
+        """Complete the body of *stream*: its last octet has arrived."""
         message = stream.message
         message.complete = True
         self._complete += stream.kept
@@ -74,7 +76,7 @@ class Bodies:
             message.pieces.clear()
 
     def release(self, stream: Stream) -> None:
-        """The stream is over: its body is its handler's."""
+        """Count the body of *stream* no longer: the stream is over, and the body is the handler's."""
         if stream.message.complete:
             self._complete -= stream.kept
         self.held -= stream.kept
@@ -100,7 +102,7 @@ def _is_collected(stream: Stream) -> bool:
 
 
 def _hand_over(message: Message, upload: Upload) -> None:
-    """What was collected before the message's consumer was there comes first."""
+    """Put what was collected before the message had a consumer in front of its pieces."""
     if upload.body is not None:
         message.pieces.insert(0, upload.body.getvalue())
         upload.body = None

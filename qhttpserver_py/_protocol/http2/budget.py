@@ -1,7 +1,7 @@
 """How much a peer may ask for without doing anything useful.
 
-Strategy: a bucket that costs no clock while it lasts. Useful work (requests answered, bytes
-carried) fills it; frames that only make work empty it. The clock is looked at when it is empty.
+Strategy: a leaky bucket that reads the clock only when it is empty. Useful work (requests answered, bytes carried)
+fills it; frames that only make work empty it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from h2.errors import ErrorCodes
 from qhttpserver_py._protocol.http2.frames import ConnectionFault
 
 RESET_BURST = 200
-"""Streams given up by the peer, or by us for its fault, beyond those answered in full."""
+"""Streams that the peer cancelled, or that were reset for its fault, beyond those answered in full."""
 RESET_RATE = 20
 """Such streams allowed per second besides."""
 REFUSAL_BURST = 2000
@@ -25,23 +25,23 @@ CHATTER_BURST = 2000
 CHATTER_RATE = 200
 """Such frames allowed per second besides."""
 CHATTER_PER_REPLY = 32
-"""Such frames that a complete reply makes up for."""
+"""Such frames that one complete reply compensates."""
 CHATTER_PER_BYTES = 512
-"""Bytes of body, either way, that make up for one such frame."""
+"""Bytes of body, in either direction, that compensate one such frame."""
 SETTINGS_COST = 10
 STREAMS_PER_FRAME = 50
 """Streams whose windows a change of INITIAL_WINDOW_SIZE moves at the cost of one more frame without use."""
 REFUSAL_COST = 10
 LINGER_STREAMS = 8
-"""Streams that were answered while the peer was still sending, and whose rest is thrown away."""
+"""Streams that were answered while the peer was still sending, and whose further DATA is discarded."""
 LINGER_SIZE = 67108864
-"""Bytes of one such stream thrown away before it is reset."""
+"""Bytes of one such stream that are discarded before it is reset."""
 MAX_CONTINUATIONS = 32
 """CONTINUATION frames of one header block."""
 
 
 class Budget:
-    """A leaky bucket; ``left`` may be added to freely, its bound applies when it is spent from."""
+    """A leaky bucket; anything may be added to ``left``, whose bound is applied when something is spent."""
 
     __slots__ = ("_burst", "_clock", "_rate", "_since", "_what", "left")
 
@@ -68,7 +68,7 @@ class Budget:
         return self.left >= 0
 
     def fault(self) -> ConnectionFault:
-        """Return what a peer is told who has nothing left."""
+        """Return the fault of a peer that has nothing left."""
         return ConnectionFault(ErrorCodes.ENHANCE_YOUR_CALM, f"too many {self._what}")
 
     def _refill(self) -> None:

@@ -1,7 +1,7 @@
 """What is remembered of streams that are no longer open (RFC 9113 5.1 and 5.1.1).
 
-Strategy: clients number their streams 1, 3, 5, … Everything up to the last number was open
-once, but for the gaps. So only gaps, and streams that we reset, need remembering: a few.
+Strategy: clients number their streams 1, 3, 5, … All numbers up to the last were open once, except for gaps. So only
+the gaps are remembered, and the streams that we reset, which are few.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class History:
         self.last = stream_id
 
     def we_reset(self, stream_id: int, window: int) -> None:
-        """We sent RST_STREAM; the client may have sent *window* bytes before it hears of it."""
+        """Remember that we sent RST_STREAM; the client may have sent *window* bytes before it receives that."""
         if len(self._resets) >= _RESETS:
             del self._resets[next(iter(self._resets))]
         self._resets[stream_id] = window

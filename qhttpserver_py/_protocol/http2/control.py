@@ -45,7 +45,7 @@ class ControlFrames:
         """The largest header list that the peer takes, as its settings count it, or -1."""
 
     def on_priority(self, _flags: int, stream_id: int, payload: bytes) -> None:
-        """RFC 9113 6.3 and RFC 7540 5.3.1. Legal in every state; heeded in none."""
+        """Check a frame that is legal in every state and ignored (RFC 9113 6.3, RFC 7540 5.3.1)."""
         if not stream_id:
             raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "PRIORITY on stream 0")
         self._streams.chatter.spend()
@@ -70,7 +70,7 @@ class ControlFrames:
             return
         self._streams.resets.spend()
         self._streams.withdraw(stream_id)
-        if stream.batch != self._streams.batch:  # else nobody heard of the request yet, and nobody will
+        if stream.batch != self._streams.batch:  # else the request was not returned yet, and will not be
             self._streams.events.append(Reset(stream_id))
 
     def on_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
@@ -82,8 +82,8 @@ class ControlFrames:
         if flags & ACK:
             self._streams.stream_floor = 0
             return
-        # A frame may hold thousands of values. Nothing can happen between them, so each setting is applied
-        # once, with its last one; what is legal is a range, so the extremes stand for all.
+        # A frame may hold thousands of values. Nothing can happen between them, so each setting is applied once, with
+        # its last value. What is legal is a range, so it is enough to check the least and the greatest value.
         values: dict[int, list[int]] = {}
         for code, value in parse_settings(payload):
             if code in _KNOWN_SETTINGS:
@@ -111,7 +111,7 @@ class ControlFrames:
             self.peer_takes = value
 
     def _move_windows(self, initial: int) -> None:
-        """RFC 9113 6.9.2: the change applies to open streams too, and may make windows negative."""
+        """Change the windows of open streams too, which may become negative (RFC 9113 6.9.2)."""
         outbox = self._outbox
         change = initial - outbox.initial_window
         outbox.initial_window = initial
@@ -139,7 +139,7 @@ class ControlFrames:
             self._streams.on_has_read()
 
     def on_goaway(self, _flags: int, stream_id: int, payload: bytes) -> None:
-        """The peer will close when it has its replies; only frames that break rules matter to us."""
+        """Check the frame only: the peer closes when it has its replies."""
         if stream_id:
             raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "GOAWAY on a stream")
         if len(payload) < 8:

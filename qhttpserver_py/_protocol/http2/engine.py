@@ -1,8 +1,8 @@
 """The HTTP/2 engine (RFC 9113): frames to events, replies to frames.
 
 Strategy: settings, error codes and their rules are those of `h2`, tables and Huffman code those of
-`hpack`. The connection itself is our own: `h2`'s keeps over-long frames whole, has no budgets
-against floods, and spends on one exchange what seventeen take here.
+`hpack`. The connection itself is not that of `h2`, which keeps over-long frames whole, has no budgets against floods,
+and takes seventeen times as long for one exchange.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ALL = 1 << 62
 class Http2Engine:
     """One HTTP/2 connection, from its preface to its GOAWAY."""
 
-    __slots__ = ("_control", "_deaf", "_handed_out", "_outbox", "_receiver", "_streams", "state", "waits")
+    __slots__ = ("_control", "_handed_out", "_ignores_input", "_outbox", "_receiver", "_streams", "state", "waits")
 
     interleaves = True
 
@@ -53,8 +53,8 @@ class Http2Engine:
         self._control = ControlFrames(streams)
         self._receiver = Receiver(limits, settings, streams, self._control, clock)
         self.waits: Waits = Waiting(streams.open, outbox, streams.bodies)
-        self._deaf = False  # what the peer sends is not looked at any more
-        self._handed_out = 0  # the highest stream that anybody heard of
+        self._ignores_input = False  # whether all input is ignored
+        self._handed_out = 0  # the highest stream whose message was returned
         outbox.parts.append(settings.frames(limits.header_size))
 
     @property
@@ -70,7 +70,7 @@ class Http2Engine:
 
     def receive_data(self, data: bytes) -> list[Event]:
         """Take bytes from the peer; return what they complete, as in ``Engine``."""
-        if self._deaf:
+        if self._ignores_input:
             return []
         self._streams.batch += 1
         events: list[Event] = []
@@ -78,7 +78,7 @@ class Http2Engine:
         try:
             cut = self._receiver.receive(data)
         except ConnectionFault as fault:
-            return self._die(fault)
+            return self._fail_connection(fault)
         except Flood as flood:
             return self._stop_listening(flood)
         if self._streams.window * 2 <= self._streams.window_goal:
@@ -89,20 +89,20 @@ class Http2Engine:
         self.state.partial = self._receiver.how_partial(cut)
         return events
 
-    def _die(self, fault: ConnectionFault) -> list[Event]:
-        """Announce the end; forget everything (RFC 9113 5.4.1)."""
-        # Messages of this batch are not handed out, so the client may repeat them elsewhere.
+    def _fail_connection(self, fault: ConnectionFault) -> list[Event]:
+        """Send GOAWAY and forget all streams, because the peer broke a rule for the connection (RFC 9113 5.4.1)."""
+        # Messages of this batch are not returned, so the client may repeat them elsewhere.
         events: list[Event] = [Reset(stream.stream_id) for stream in self._streams.open.values() if self._known(stream)]
         events.append(Refusal(0, 0, fault.detail))
         for stream in tuple(self._streams.open.values()):
             self._streams.drop(stream.stream_id)
         self._outbox.parts.append(goaway(self._handed_out, fault.error_code, fault.detail))
         self.state.should_close = self.state.linger = True
-        self._go_deaf()
+        self._ignore_input()
         return events
 
-    def _go_deaf(self) -> None:
-        self._deaf = True
+    def _ignore_input(self) -> None:
+        self._ignores_input = True
         self._receiver.stop()
         self._streams.events = []
         self._streams.fed.clear()
@@ -111,17 +111,17 @@ class Http2Engine:
 
     def _stop_listening(self, flood: Flood) -> list[Event]:
         """Answer what was asked completely, and close; ``linger`` lets the peer read it."""
-        self._streams.farewell = ErrorCodes.ENHANCE_YOUR_CALM
+        self._streams.goaway_code = ErrorCodes.ENHANCE_YOUR_CALM
         self.state.linger = True
         events = [*self._streams.events, Refusal(0, 0, str(flood)), *self.receive_eof()]
-        self._go_deaf()
+        self._ignore_input()
         return events
 
     def _known(self, stream: Stream) -> bool:
         return stream.batch != self._streams.batch
 
     def receive_eof(self) -> list[Event]:
-        """No more requests, and incomplete ones stay so; replies in flight can still be read."""
+        """Take no more requests and reset incomplete ones; replies in flight can still be read."""
         unfinished = [stream for stream in self._streams.open.values() if stream.upload is not None]
         self._streams.closing = True
         for stream in unfinished:
@@ -142,7 +142,7 @@ class Http2Engine:
             self._streams.give_credit(stream_id, stream.upload, min(size, stream.upload.owed))
 
     def unfinished(self) -> list[Message]:
-        """Requests whose bodies are still awaited."""
+        """Return the requests whose bodies are still awaited."""
         uploads = [(stream.message, stream.upload) for stream in self._streams.open.values()]
         return [message for message, upload in uploads if upload is not None and not (upload.discards or upload.tunnel)]
 
@@ -168,7 +168,7 @@ class Http2Engine:
             self._outbox.head(stream_id, self._outbox.encoder.informational(status, headers), 0)
 
     def send_response(self, stream_id: int, status: int, headers: Headers, body: bytes) -> None:
-        """Queue a whole reply; a stream that is gone swallows it."""
+        """Queue a whole reply; nothing where the stream is closed."""
         stream = self._streams.open.get(stream_id)
         if stream is None:
             return
@@ -178,7 +178,7 @@ class Http2Engine:
         if head is None:
             return
         method = stream.message.method
-        # Asked first what most replies are not: a call costs as much as the rest of this.
+        # The tests that fail for most replies come first: the call costs as much as the rest of this.
         bodiless = (status in BODILESS or method in SPECIAL) and is_bodiless(method, status)
         block = self._block_of(head, announced_length(method, status, head.length, size) if bodiless else size)
         if bodiless or not size:
@@ -215,7 +215,7 @@ class Http2Engine:
         stream.reply = Reply(size)
 
     def _head(self, stream: Stream, status: int, headers: Headers) -> ReplyHead | None:
-        """Return the rendered head; None where a plain 500 took its place."""
+        """Return the rendered head; None where a plain 500 was sent instead."""
         if stream.reply is not None:
             raise RuntimeError("the reply was already begun")
         # An interim reply cannot end a stream (RFC 9113 8.1); and a head beyond what the client
@@ -280,7 +280,7 @@ class Http2Engine:
             self.send_response(refusal.stream_id, refusal.status, fields, b"")
 
     def abort(self, stream_id: int) -> None:
-        """A begun reply cannot be completed: reset the stream, a tunnel as if by TCP (RFC 8441 5)."""
+        """Reset a stream whose reply cannot be completed; a tunnel as if by TCP (RFC 8441 5)."""
         stream = self._streams.open.get(stream_id)
         if stream is not None:
             self._streams.reset(stream_id, ErrorCodes.CANCEL if stream.tunnel else ErrorCodes.INTERNAL_ERROR)
@@ -288,7 +288,7 @@ class Http2Engine:
     # ---- sending
 
     def backlog(self, stream_id: int) -> int:
-        """Bytes of this reply held back by flow control, or waiting for their turn."""
+        """Return the bytes of this reply that flow control holds back, or that wait for their turn."""
         stream = self._streams.open.get(stream_id)
         return stream.reply.size if stream is not None and stream.reply is not None else 0
 
@@ -308,11 +308,11 @@ class Http2Engine:
         return self._outbox.can_send
 
     def pieces_to_send(self) -> list[bytes]:
-        """Everything queued, once."""
+        """Return everything queued, once."""
         return [self.data_to_send()]
 
     def data_to_send(self, limit: int = _ALL) -> bytes:
-        """Everything queued, joined, once; of bodies held back about *limit* bytes, in turns."""
+        """Return everything queued, joined, once; of bodies held back about *limit* bytes, in turns."""
         outbox = self._outbox
         if self._streams.fed or self._streams.bodies.withholds:
             self._streams.credit_fed()
@@ -329,29 +329,29 @@ class Http2Engine:
         return data
 
     def close(self) -> None:
-        """No new requests; when the replies in flight are done, GOAWAY and close (RFC 9113 6.8).
+        """Take no new requests; when the replies in flight are done, send GOAWAY and close (RFC 9113 6.8).
 
-        Not earlier: clients built on h2 read nothing behind a GOAWAY and would lose those replies.
-        Requests that come meanwhile are refused one by one, which says that they may be repeated.
+        GOAWAY is not sent earlier, because clients built on h2 read nothing behind it and would lose those replies.
+        Requests that come meanwhile are refused one by one, by which the client knows that it may repeat them.
         """
-        if self._streams.closing or self._deaf:
+        if self._streams.closing or self._ignores_input:
             return
         self._streams.closing = True
-        self._streams.farewell = ErrorCodes.NO_ERROR
+        self._streams.goaway_code = ErrorCodes.NO_ERROR
         self.state.linger = bool(self._streams.lingering)
         if not self._streams.open:
             self._streams.end()
 
     def terminate(self) -> bool:
         """Give up the replies in flight, and say which requests were processed (RFC 9113 6.8)."""
-        if not self._deaf:
+        if not self._ignores_input:
             self.close()
             for stream_id in tuple(self._streams.open):
                 self._streams.reset(stream_id, ErrorCodes.CANCEL)
-            self._go_deaf()
+            self._ignore_input()
         return True
 
     def lost(self) -> None:
-        """The connection is gone: give back what was held on the server's account."""
+        """Release what counts against the server's limits: the connection is closed."""
         for stream in tuple(self._streams.open.values()):
             self._streams.bodies.release(stream)

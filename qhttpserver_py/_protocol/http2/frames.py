@@ -1,7 +1,7 @@
 """HTTP/2 frames on the wire (RFC 9113 sections 4 and 6): cutting input, building output.
 
-Strategy: the nine bytes in front of a frame are judged before its payload is waited for, so
-an over-long frame never gets into memory and what is held is bounded by the largest frame.
+Strategy: the nine bytes in front of a frame are checked before its payload is awaited, so an over-long frame is never
+held, and what is held is bounded by the largest frame.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Request heads: what a decoded header block says, and whether it may (RFC 9113 8.1 to 8.5).
+"""Request heads: what a decoded header block says, and whether it is valid (RFC 9113 8.1 to 8.5).
 
-Strategy: all checks run once per distinct block. A client repeats itself, and as long as its
-HPACK table does not change the same bytes mean the same head, which is kept with its verdict.
+Strategy: all checks run once per distinct block. A client repeats its blocks, and as long as its HPACK table does not
+change, the same bytes mean the same head, which is kept with its fault.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ONCE = frozenset({b"host", b"content-length"})
 
 _KEPT = 32  # heads
 _KEPT_SIZE = 2048  # bytes of the largest block worth keeping
-_KEPT_FIELDS = 8192  # and of its fields, which a few octets of a block may stand for
+_KEPT_FIELDS = 8192  # and of its fields, which may be much larger than the block
 
 
 class Head:
@@ -57,10 +57,10 @@ class Head:
         self.fields: list[Header] = []
         self.length = -1  # content-length, or -1
         self.expects_continue = False
-        self.expects_more = False  # something that nobody meets
+        self.expects_more = False  # an expectation other than 100-continue, which is refused
         self.misdirected = False  # for another scheme than the connection's (RFC 9110 7.4)
         self.count = self.size = self.longest = 0  # as the limits count
-        self.model: Message | None = None  # the last message of this head: the router's caches live there
+        self.model: Message | None = None  # the last message of this head, on which the router caches what it found
 
     def excess(self, limits: Limits) -> int:
         """Return the status for a head beyond *limits*, or 0."""
@@ -94,7 +94,7 @@ class HeadReader:
         changes = self._decoder.changes
         head = check_request(self.fields(block), tunnels=self._tunnels)
         head.misdirected = head.scheme.lower() != self._scheme != b"" and bool(head.scheme)
-        # A block that changes the table means something else the next time.
+        # A block that changes the table has another meaning the next time.
         if changes == self._decoder.changes and len(block) <= _KEPT_SIZE and head.size <= _KEPT_FIELDS:
             if len(self._kept) >= _KEPT:
                 self._kept.clear()
@@ -149,7 +149,7 @@ def _measure(head: Head, fields: list[Header]) -> None:
 
 
 def _split(fields: list[Header], pseudo: dict[bytes, bytes], regular: list[Header]) -> str:
-    """Part pseudo-headers from fields (RFC 9113 8.3); return what is wrong."""
+    """Separate pseudo-headers from fields (RFC 9113 8.3); return what is wrong."""
     for field in fields:
         name, value = field
         if name[:1] != b":":
@@ -200,7 +200,7 @@ def _check_pseudo(head: Head, pseudo: dict[bytes, bytes], tunnels: bool) -> str:
 
 
 def _check_connect(head: Head, pseudo: dict[bytes, bytes]) -> str:
-    """RFC 9113 8.5: :authority names the target, host and port; :scheme and :path are absent."""
+    """Check CONNECT (RFC 9113 8.5): :authority is the target, host and port; :scheme and :path are absent."""
     if b":scheme" in pseudo or b":path" in pseudo:
         return "CONNECT with :scheme or :path"
     head.target = head.authority
@@ -212,7 +212,7 @@ def _check_connect(head: Head, pseudo: dict[bytes, bytes]) -> str:
 
 
 def _check_fields(head: Head) -> str:
-    """Check the fields that steer the server, and join cookie crumbs."""
+    """Check the fields that the server acts upon, and join cookie fields."""
     once: dict[bytes, bytes] = {}
     crumbs: list[bytes] = []
     for name, value in head.fields:
@@ -223,7 +223,7 @@ def _check_fields(head: Head) -> str:
         elif name == b"cookie":
             crumbs.append(value)
         elif name == b"expect":
-            # As over HTTP/1: this and nothing else (RFC 9110 10.1.1).
+            # As over HTTP/1, this is the only expectation that is met (RFC 9110 10.1.1).
             head.expects_more = head.expects_more or value.lower() != b"100-continue" or head.expects_continue
             head.expects_continue = True
     if len(crumbs) > 1:
@@ -240,7 +240,7 @@ def _check_length(head: Head, length: bytes | None) -> str:
 
 
 def _check_host(head: Head, host: bytes | None) -> str:
-    """RFC 9113 8.3.1: one authority, by either name, and none in conflict with the other."""
+    """Check that :authority and host, where both are there, agree (RFC 9113 8.3.1)."""
     if host is not None:
         if not is_authority(host) or (head.authority and head.authority.lower() != host.lower()):
             return "an illegal host, or one that is not :authority"
@@ -249,7 +249,7 @@ def _check_host(head: Head, host: bytes | None) -> str:
 
 
 def _join_cookies(fields: list[Header], cookie: bytes) -> list[Header]:
-    """Put the crumbs together again, where the first was (RFC 9113 8.2.3)."""
+    """Join the cookie fields at the place of the first (RFC 9113 8.2.3)."""
     joined: list[Header] = []
     for field in fields:
         if field[0] != b"cookie":

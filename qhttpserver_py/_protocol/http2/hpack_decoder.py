@@ -1,8 +1,8 @@
 """HPACK header blocks to fields (RFC 7541), with `hpack`'s static table and Huffman code.
 
-Strategy: one pass over the block by index, no copies of what is left of it. A block that is
-too large to be answered is still decoded, so that the table stays right and the stream can be
-refused alone; one that grows beyond all reason ends the connection.
+Strategy: one pass over the block by index, without copies of what is left of it. A block that is too large to be
+answered is still decoded, so that the table stays right and only the stream is refused; one beyond a second, larger
+limit ends the connection.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from qhttpserver_py._protocol.http2.frames import ConnectionFault
 
 STATIC: tuple[Header, ...] = tuple((bytes(name), bytes(value)) for name, value in HeaderTable.STATIC_TABLE)
 TABLE_SIZE = 4096
-"""Of the dynamic table, as agreed by not announcing another (RFC 9113 6.5.2)."""
+"""The size of the dynamic table: the default, because our SETTINGS announce no other (RFC 9113 6.5.2)."""
 ENTRY_OVERHEAD = 32
 """What an entry counts for beside its octets (RFC 7541 4.1)."""
 _MAX_SHIFT = 28  # an integer of more than five octets is an attack, not a length
@@ -33,8 +33,8 @@ class HeaderDecoder:
     __slots__ = ("_entries", "_max_size", "_size", "changes", "largest")
 
     def __init__(self, largest: int) -> None:
-        self.largest = largest  # bytes of a decoded list, overhead included, before we hang up
-        self.changes = 0  # counts up whenever a block would mean something else than before
+        self.largest = largest  # bytes of a decoded list, overhead included, beyond which the connection is ended
+        self.changes = 0  # counts up whenever the same block would have another meaning than before
         self._entries: list[Header] = []
         self._size = 0
         self._max_size = TABLE_SIZE

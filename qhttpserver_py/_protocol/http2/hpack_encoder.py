@@ -1,6 +1,6 @@
 """Reply fields to HPACK header blocks (RFC 7541), with `hpack`'s tables.
 
-Strategy: what a server says repeats itself, so rendered blocks are kept. A field that comes a
+Strategy: a server repeats its fields, so rendered blocks are kept. A field that comes a
 second time enters the peer's table; the table is only ever filled, never rotated, so an entry's
 index depends on the number of insertions alone and a kept block is valid until the next one.
 """
@@ -23,7 +23,7 @@ CONNECTION_SPECIFIC = frozenset(
 )
 """Fields that mean nothing in HTTP/2 and must not be sent (RFC 9113 8.2.2)."""
 
-# Secrets must not be guessed from sizes: they never enter a table (RFC 7541 7.1.3).
+# Values that must not be guessed from sizes never enter a table (RFC 7541 7.1.3).
 _SECRET = frozenset({b"authorization", b"set-cookie", b"proxy-authenticate", b"www-authenticate"})
 
 _REMEMBERED = 256  # fields seen once
@@ -67,19 +67,19 @@ class HeaderEncoder:
         self._size = 0
         self._entries: dict[Header, int] = {}  # field: number of insertions before it
         self._seen: set[Header] = set()
-        self._settled = True  # nothing rendered since was put down to be inserted next time
+        self._settled = True  # no field rendered since then is to be inserted next time
         self._kept: dict[tuple[int, tuple[Header, ...]], ReplyHead] = {}
         self._lengths: dict[int, bytes] = {}
         self._resizes = b""  # size updates that the next block has to begin with
         self._date = self._date_block = b""
 
     def resize(self, size: int) -> None:
-        """Heed the peer's SETTINGS_HEADER_TABLE_SIZE."""
+        """Apply the peer's SETTINGS_HEADER_TABLE_SIZE."""
         size = min(size, TABLE_SIZE)
         if size == self._capacity:
             return
-        # Down to nothing, then up: what the peer evicted and what not needs no thought
-        # (RFC 7541 4.2 wants the smallest and the last size in between two blocks).
+        # To zero and then up, so that it does not matter what the peer evicted (RFC 7541 4.2 demands the smallest and
+        # the last size between two blocks).
         self._resizes = b"\x20" + _integer(size, 5, 0x20)
         self._capacity = size
         self._size = 0
@@ -117,7 +117,7 @@ class HeaderEncoder:
         return block
 
     def trailers(self, trailers: Headers) -> bytes:
-        """Return a trailer section, without what has no place there (RFC 9110 6.5.1)."""
+        """Return a trailer section, without fields that may not be there (RFC 9110 6.5.1)."""
         fields = [
             self._field(name, value)
             for name, value in _clean(trailers)
@@ -170,7 +170,7 @@ class HeaderEncoder:
         return self._literal(name, value, 0x00, 4)
 
     def _insert(self, field: Header) -> bool:
-        """Whether to have the peer remember *field*: from its second time on, while there is room."""
+        """Return whether *field* is inserted into the peer's table: from its second time on, while there is room."""
         size = len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
         if self._size + size > self._capacity:
             return False
@@ -198,7 +198,7 @@ class HeaderEncoder:
 
 
 def list_size(headers: Headers) -> int:
-    """Return what *headers* count against SETTINGS_MAX_HEADER_LIST_SIZE, status, date and length included."""
+    """Return the size of *headers* as SETTINGS_MAX_HEADER_LIST_SIZE counts it, status, date and length included."""
     automatic = 42 + 65 + 66
     return automatic + sum(len(name) + len(value) + ENTRY_OVERHEAD for name, value in headers)
 

@@ -2,7 +2,7 @@
 
 Strategy: HEADERS and control frames go out at once, in order, as HPACK demands. Bodies that
 fit the windows follow them directly. The others queue; each stream with something to send
-gives one frame per turn, so that a small reply passes a long one.
+sends one frame per turn, so that a small reply overtakes a long one.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Outbox:
         self.wake(stream)
 
     def end(self, stream: Stream, reply: Reply, trailers: Headers) -> bool:
-        """Nothing follows but *trailers*; return whether the stream is ended."""
+        """End the body, followed by *trailers*; return whether the stream is ended."""
         reply.ended = True
         reply.trailers = trailers
         if reply.pieces:
@@ -106,7 +106,7 @@ class Outbox:
         while ready and self.window > 0 and self.carried < stop_at:
             stream = ready.popleft()
             reply = stream.reply
-            if reply is None:  # forgotten while it waited
+            if reply is None:  # it was dropped while it waited
                 continue
             if stream.window <= 0:
                 reply.listed = False

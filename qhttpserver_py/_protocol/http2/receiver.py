@@ -38,7 +38,7 @@ MIN_LARGEST_LIST = 262144
 
 
 class Flood(Exception):  # noqa: N818 - named for what happened
-    """The peer sends on and on what is refused: nothing more is taken from it, but it gets what it asked for before."""
+    """The peer goes on sending what is refused: no more input is taken, but requests that came before are answered."""
 
 
 class Receiver:
@@ -47,7 +47,7 @@ class Receiver:
     __slots__ = (
         "_block",
         "_control",
-        "_greeted",
+        "_has_settings",
         "_largest_block",
         "_limits",
         "_max_streams",
@@ -79,7 +79,7 @@ class Receiver:
         self._max_streams = settings.max_concurrent_streams
         self._block: Block | None = None
         self._special = True  # the next frame must be of a certain type
-        self._greeted = False  # the client's first SETTINGS came
+        self._has_settings = False  # the client's first SETTINGS came
         self._refusals = Budget("refused streams", h2_budget.REFUSAL_BURST, h2_budget.REFUSAL_RATE, clock)
         self.body_limit = lambda _message: limits.body_size
 
@@ -108,11 +108,11 @@ class Receiver:
 
     def how_partial(self, cut: bool) -> int:
         """Return what is incomplete, as in ``EngineState.partial``; *cut*: the last read completed a frame."""
-        if self._block is not None or not self._greeted:
+        if self._block is not None or not self._has_settings:
             return 1
         if self._streams.uploads:
             return 2
-        # What a read happens to cut in two is news, not a peer that hesitates.
+        # Where the read completed a frame, the peer is sending; a frame that is cut by the read is not yet late.
         return 1 if self._reader.holds and not cut else 0
 
     def stop(self) -> None:
@@ -121,11 +121,11 @@ class Receiver:
         self._block = None
 
     def _check_turn(self, kind: int, flags: int, stream_id: int) -> None:
-        """RFC 9113 3.4: SETTINGS come first. 4.3: nothing comes between parts of a header block."""
-        if not self._greeted:
+        """Check that SETTINGS come first (RFC 9113 3.4), and nothing between the parts of a header block (4.3)."""
+        if not self._has_settings:
             if kind != SETTINGS or flags & ACK:
                 raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS")
-            self._greeted = True
+            self._has_settings = True
             self._special = False
         elif kind != CONTINUATION or self._block is None or stream_id != self._block.stream_id:
             raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "a header block was interrupted")
@@ -215,12 +215,12 @@ class Receiver:
         stream.upload.batch = self._streams.batch
         stream.upload.tunnel = tunnel
         self._streams.uploads += not tunnel
-        if message.method == "CONNECT" and not tunnel:  # nobody takes what follows (RFC 9113 8.5)
+        if message.method == "CONNECT" and not tunnel:  # what follows is discarded (RFC 9113 8.5)
             stream.upload.discards = message.complete = True
         return 413 if head.length > limit >= 0 else status
 
     def _on_late_block(self, stream_id: int, ended: bool, block: bytes) -> None:
-        """Trailers, or HEADERS where none may come (RFC 9113 5.1)."""
+        """Take trailers; refuse HEADERS where none may come (RFC 9113 5.1)."""
         if not stream_id:
             raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "HEADERS on stream 0")
         stream = self._streams.open.get(stream_id)
@@ -229,7 +229,7 @@ class Receiver:
                 self._streams.end_lingering(stream_id)
             else:
                 self._streams.history.check_late_headers(stream_id)
-            self.heads.fields(block)  # nobody reads them, but the table has to stay right
+            self.heads.fields(block)  # decoded only because the table has to stay right
             return
         fields = self.heads.fields(block)
         upload = stream.upload
@@ -270,13 +270,13 @@ class Receiver:
             return
         if flags & PADDED:
             payload = unpad(flags, payload)
-        upload.owed += len(payload)  # padding is used up as it comes
+        upload.owed += len(payload)  # padding counts as consumed at once
         if not payload and not flags & END_STREAM:
             self._streams.chatter.spend()
         self._take_body(stream, upload, payload, bool(flags & END_STREAM))
 
     def _drain(self, stream_id: int, size: int, ended: bool) -> None:
-        """Throw away what comes behind the reply."""
+        """Discard DATA that comes behind the reply."""
         upload = self._streams.lingering.get(stream_id)
         if upload is None:
             self._streams.history.check_late_data(stream_id, size)
@@ -329,5 +329,6 @@ class Receiver:
         self._streams.end_upload(stream)
         self._streams.report(stream, upload)
         reply = stream.reply
-        if stream.tunnel and reply is not None and reply.ended and not reply.pieces:  # our half ended before
+        # our half of the tunnel ended before
+        if stream.tunnel and reply is not None and reply.ended and not reply.pieces:
             self._streams.done(stream)

@@ -1,4 +1,4 @@
-"""What a server says of itself when an HTTP/2 connection begins (RFC 9113 6.5.2)."""
+"""The SETTINGS that a server sends when an HTTP/2 connection begins (RFC 9113 6.5.2)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Http2Settings:
         self.tunnels = tunnels  # whether extended CONNECT is offered (RFC 8441 3)
 
     def frames(self, header_size: int) -> bytes:
-        """Return what a server says first; *header_size* is the largest header list it takes, negative for any."""
+        """Return the server's first frames; *header_size* is the largest header list it takes, negative for any."""
         values = [
             (SettingCodes.ENABLE_PUSH, 0),
             (SettingCodes.MAX_CONCURRENT_STREAMS, self.max_concurrent_streams),

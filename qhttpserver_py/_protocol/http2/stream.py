@@ -1,4 +1,4 @@
-"""What is known of one open HTTP/2 stream. Records only; the rules are with their users."""
+"""Records of what is known of one open HTTP/2 stream; the rules are in ``streams`` and ``receiver``."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Upload:
         self.body: BytesIO | None = None  # what is collected of it, from its second read on
         self.owed = 0  # bytes received for which no credit was given back
         self.batch = 0  # the receive_data call that last reported the message
-        self.quiet = 0  # answered: times that no more of it had come
-        self.discards = False  # refused: what still comes is dropped
-        self.tunnel = False  # of an extended CONNECT: no request's body, and nobody waits for its end
+        self.quiet = 0  # how often the peer answered a PING without having sent more of it
+        self.discards = False  # it was refused, and what still comes is dropped
+        self.tunnel = False  # of an extended CONNECT: it is no request's body, and its end is not awaited
 
 
 class Reply:
@@ -51,7 +51,7 @@ class Reply:
         self.left = left  # bytes of the announced content-length not yet given, or -1
         self.pieces: deque[memoryview] = deque()
         self.size = 0  # bytes in pieces
-        self.given = 0  # bytes of the body so far; what is not in pieces has left
+        self.given = 0  # bytes of the body so far; what is not in pieces was sent
         self.ended = False  # nothing follows the pieces but the trailers
         self.trailers: Headers = ()
         self.listed = False  # waiting for its turn

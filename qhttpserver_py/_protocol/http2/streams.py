@@ -37,8 +37,8 @@ class Streams:
         "chatter",
         "closing",
         "events",
-        "farewell",
         "fed",
+        "goaway_code",
         "history",
         "lingering",
         "open",
@@ -66,7 +66,7 @@ class Streams:
         self.fed: list[Stream] = []  # streams that got body since data_to_send
         self.uploads = 0  # streams whose request is incomplete
         self.closing = False
-        self.farewell: ErrorCodes | None = None  # of the GOAWAY that is due when the last reply is out
+        self.goaway_code: ErrorCodes | None = None  # of the GOAWAY that is due when the last reply is out
         self.processed = 0  # the highest stream whose request was not refused
         self.window = max(DEFAULT_WINDOW, settings.session_window)  # bytes the peer may send on all streams together
         self.window_goal = settings.session_window
@@ -95,7 +95,7 @@ class Streams:
         self.history.we_reset(stream_id, window - self.stream_floor)
 
     def _ask_has_read(self) -> None:
-        """Find out when the peer has read the replies that precede its requests' end."""
+        """Send a PING whose answer tells that the peer has read the replies before it."""
         if self.lingering and not self.asked:
             self.asked = True
             self.outbox.parts.append(frame(PING, 0, 0, HAS_READ))
@@ -104,7 +104,7 @@ class Streams:
         """Reset the streams whose peer, asked several times, has stopped sending."""
         self.asked = False
         for stream_id, upload in tuple(self.lingering.items()):
-            # Once is not enough: a peer that waited for credit answers before it goes on.
+            # One answer proves nothing: a peer that waited for credit answers before it goes on.
             upload.quiet = upload.quiet + 1 if upload.received == upload.expected else 0
             upload.expected = upload.received
             if upload.quiet == _QUIET_ROUNDS:
@@ -133,9 +133,9 @@ class Streams:
 
     def end(self) -> None:
         """Close the connection, with the GOAWAY that is due: the last reply is out."""
-        if self.farewell is not None:
-            self.outbox.parts.append(goaway(self.processed, self.farewell))
-            self.farewell = None
+        if self.goaway_code is not None:
+            self.outbox.parts.append(goaway(self.processed, self.goaway_code))
+            self.goaway_code = None
         self._state.should_close = True
 
     def end_upload(self, stream: Stream) -> None:
@@ -148,7 +148,7 @@ class Streams:
             self._state.partial = 0
 
     def withdraw(self, stream_id: int) -> None:
-        """Take back the event of a message, if it was not handed out yet."""
+        """Remove the event of a message, if it was not returned yet."""
         for index, event in enumerate(self.events):
             if type(event) is Message and event.stream_id == stream_id:
                 del self.events[index]
@@ -159,7 +159,7 @@ class Streams:
         if stream.upload is not None:
             stream.upload.discards = True
         self.withdraw(stream.stream_id)
-        # The reply will earn what replies earn; a refused request is not to live on that.
+        # The reply will fill both budgets; a refused request must not gain by that.
         self.resets.spend()
         self.chatter.spend(h2_budget.CHATTER_PER_REPLY + h2_budget.REFUSAL_COST)
         self.events.append(Refusal(stream.stream_id, status, detail, stream.message))
@@ -184,8 +184,8 @@ class Streams:
     def linger_for(self, stream_id: int, upload: Upload) -> None:
         """Let the peer go on with a request that is answered already, until it has read the reply.
 
-        RST_STREAM at once, which RFC 9113 8.1 allows, makes curl and httpx lose the reply; without
-        it curl stops sending and waits. So it follows when the peer has read the reply and stopped.
+        RST_STREAM at once, which RFC 9113 8.1 allows, makes curl and httpx lose the reply; without it curl stops
+        sending and waits. So it is sent when the peer has read the reply and stopped.
         """
         upload.owed = upload.received = 0
         upload.expected = -1
@@ -198,13 +198,13 @@ class Streams:
             self.give_credit(stream_id, upload, 0)
 
     def report(self, stream: Stream, upload: Upload) -> None:
-        """Put the message among the events, once per batch."""
+        """Append the message to the events, once per batch."""
         if upload.batch != self.batch:
             upload.batch = self.batch
             self.events.append(stream.message)
 
     def give_credit(self, stream_id: int, upload: Upload, size: int) -> None:
-        """Count *size* bytes as used up, and tell the peer once it is worth a frame."""
+        """Count *size* bytes as used, and tell the peer once it is worth a frame."""
         upload.owed -= size
         room = self.stream_window - upload.window - upload.owed
         if room > 0 and room * 2 >= self.stream_window:
@@ -219,7 +219,9 @@ class Streams:
             self.outbox.parts.append(window_update(0, room))
 
     def credit_fed(self) -> None:
-        """Give credit for bodies that nobody streams; who does is known only by now."""
+        """Give credit for bodies that are collected; whether one is streamed is known only when its head was
+        returned.
+        """
         bodies, streams = self.bodies, self.open.values()
         fed = self.fed
         if bodies.withholds:

@@ -1,4 +1,4 @@
-"""What a connection holds because its peer has not sent on or opened its windows, for whoever sets deadlines."""
+"""What a connection holds because its peer has not sent more or opened its windows; deadlines depend on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PART = 64  # bytes that an object in the queue takes beside its octets
 
 
 class Waiting:
-    """Fills ``Waits`` for HTTP/2. A view: it changes nothing."""
+    """Implements ``Waits`` for HTTP/2. It only reads, and changes nothing."""
 
     __slots__ = ("_bodies", "_outbox", "_streams")
 
