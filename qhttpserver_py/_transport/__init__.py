@@ -1,5 +1,6 @@
-"""A peer as Qt sees it: sockets, connections, listeners, deadlines.
+"""Sockets, connections, listeners and deadlines.
 
-May know everything below, and the server only through ``interfaces.py``. Octets enter at ``Connection.on_ready_read``
+It may import all folders below, and knows the server only by ``interfaces.py``. Octets enter at
+``Connection.on_ready_read``
 and leave as messages to the server; replies enter as octets of the engine and leave by the writer.
 """

@@ -1,4 +1,6 @@
-"""Who gets in: address lists, connection counts and the rate limit. Pure; the clock is passed in."""
+"""Decides which connections and requests are accepted: address lists, connection counts, the rate limit. Pure; the time
+is an argument.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,11 @@ LOCAL = "127.0.0.1"
 
 _MAPPED = "::ffff:"
 _NOBODY = IPv4Network("0.0.0.0/32")
-_HOSTS_KEPT = 4096  # rate windows remembered before the ended ones are swept out
+_HOSTS_KEPT = 4096  # rate windows that are kept before those that have ended are removed
 
 
 def host_key(address: str) -> str:
-    """Return *address* as the lists and counters know it.
+    """Return *address* in the form that the lists and counters use.
 
     An IPv4 client of a dual-stack socket appears as ``::ffff:a.b.c.d``; it is the same
     host as ``a.b.c.d`` (RFC 4291 2.5.5.2). A scope id does not make another host.
@@ -29,11 +31,11 @@ def host_key(address: str) -> str:
 
 
 def subnets(pairs: Iterable[tuple[str, int]]) -> tuple[Network, ...]:
-    """Turn (address, prefix length) pairs into networks; a negative prefix matches nothing."""
+    """Return the networks of (address, prefix length) pairs; one with a negative prefix matches nothing."""
     networks: list[Network] = []
     for address, prefix in pairs:
         if prefix < 0 or not address:
-            networks.append(_NOBODY)  # kept: a whitelist of nothing lets nobody in
+            networks.append(_NOBODY)  # kept, because a whitelist that matches nothing admits nobody
             continue
         base = ip_address(host_key(address))
         length = prefix
@@ -59,7 +61,7 @@ class Admission:
         self._windows: dict[str, list[float]] = {}  # host: [start, requests]
 
     def denies(self, host: str) -> bool:
-        """Whether the lists keep *host* out; the blacklist counts only while the whitelist is empty."""
+        """Return whether the lists exclude *host*; the blacklist counts only while the whitelist is empty."""
         networks = self.whitelist or self.blacklist
         if not networks:
             return False
@@ -70,7 +72,7 @@ class Admission:
         return listed is not bool(self.whitelist)
 
     def crowded(self, host: str | None) -> bool:
-        """Whether one more connection would pass a limit; *host* is None for local sockets."""
+        """Return whether one more connection would exceed a limit; *host* is None for local sockets."""
         if 0 < self.max_connections <= self.total:
             return True
         return host is not None and 0 < self.max_per_host <= self.per_host.get(host, 0)
@@ -92,16 +94,16 @@ class Admission:
                 del self.per_host[host]
 
     def exhausted(self, host: str, now: float) -> bool:
-        """Whether a request would be over the rate; it is not counted."""
+        """Return whether a request would exceed the rate; it is not counted."""
         window = self._windows.get(host)
         return self.rate > 0 and window is not None and now - window[0] < 1.0 and window[1] >= self.rate
 
     def seat(self, host: str | None) -> Seat:
-        """Count in what no connection of ours counts any more."""
+        """Count a socket that has been handed over, so that no connection counts it any more."""
         return Seat(self, host)
 
     def too_fast(self, host: str, now: float) -> bool:
-        """Count a request and tell whether it is over the rate: a fixed window of one second."""
+        """Count a request; return whether it exceeds the rate, in fixed windows of one second."""
         if self.rate <= 0:
             return False
         window = self._windows.get(host)
@@ -125,7 +127,7 @@ class Seat:
         self._host = host
 
     def free(self) -> None:
-        """Count it out. Harmless when repeated."""
+        """Count it no more. Idempotent."""
         admission, self._admission = self._admission, None
         if admission is not None:
             admission.leave(self._host)

@@ -1,7 +1,7 @@
-"""The closer of a connection: how it ends, politely, lingering, in time, or at once.
+"""The closer of a connection: it closes when all is written, lingers, or closes in time or at once.
 
-A refusing reply must reach a peer that is still sending, so its close lingers (RFC 9112 9.6): our side
-is shut, what comes is thrown away for a while, then the socket is closed.
+A refusing reply must reach a peer that is still sending, so its close lingers (RFC 9112 9.6): our side is shut, input
+is discarded for a while, then the socket is closed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LINGER = 2.0
 """How long a refused peer may go on sending before the socket is closed, in seconds."""
 
 LAST_BYTES = 1.0
-"""How long it may take to read the last bytes once the server was closed and its grace is over, in seconds."""
+"""How long a peer may take to read the last bytes once the server was closed and its timeout is over, in seconds."""
 
 
 class Ending(Serving, Protocol):
@@ -36,25 +36,25 @@ class Ending(Serving, Protocol):
         ...
 
     def take_socket(self) -> Any:
-        """Let go of the socket, and return it."""
+        """Release the socket, and return it."""
         ...
 
 
 class Closer:
-    """Ends a connection, by ourselves or after its peer."""
+    """Ends a connection, on our side or after its peer."""
 
     __slots__ = ("_disconnected", "closing", "closing_at", "grace_is_over")
 
     def __init__(self) -> None:
         self.closing = False
-        self.closing_at = 0.0  # when to stop being polite
-        self.grace_is_over = False  # the server was closed, and its grace is over
+        self.closing_at = 0.0  # when lingering ends
+        self.grace_is_over = False  # the server was closed, and its timeout is over
         self._disconnected: Any = None  # the socket, disconnected, while a slot of it is on the stack
 
     # ---- by ourselves
 
     def finish(self, connection: Ending) -> None:
-        """Close once everything queued has left; a reply cut short is made to look so."""
+        """Close once everything queued is written; by a reset, where a reply was cut short."""
         if self.closing:
             return
         if getattr(connection.engine, "aborted", False):
@@ -65,7 +65,7 @@ class Closer:
         if requests.queue or requests.exchanges:
             requests.cancel_all()
         socket = connection.socket
-        if socket is None:  # whoever heard of the end deleted the server
+        if socket is None:  # user code that was called deleted the server
             return
         self.closing_at = monotonic() + GRACE
         if not connection.engine.state.linger:
@@ -80,7 +80,7 @@ class Closer:
             self.written_while_closing(connection)
 
     def written_while_closing(self, connection: Ending) -> None:
-        """Bytes left while closing; after the last one, shut our side and wait for the peer's."""
+        """Go on closing after bytes were written: after the last one, shut our side and wait for the peer's."""
         socket = connection.socket
         if not connection.reader.drops_input or sockets.bytes_to_write(socket):
             return
@@ -91,10 +91,10 @@ class Closer:
             sockets.disconnect(socket)
 
     def _linger_below_tls(self, core: ServerCore, socket: Any) -> None:
-        if not sockets.is_connected(socket):  # the close_notify itself has left
+        if not sockets.is_connected(socket):  # the close_notify itself is written
             return
         file = sockets.duplicate(socket)
-        if file >= 0:  # else the process has none left, or the system no such thing
+        if file >= 0:  # else the process has no descriptor left, or the system does not duplicate them
             drain = Drain(file, LINGER, core.socket_parent, core.tails.discard)
             core.tails.add(drain)
             socket.disconnected.connect(drain.shut)
@@ -109,12 +109,14 @@ class Closer:
         requests.drop_queue()
         engine.close()
         connection.flush()
-        # HTTP/1 waits for replies to what was queued, which now never come.
+        # HTTP/1 would wait for replies to queued requests, which are not dispatched any more.
         if not engine.interleaves and not requests.busy and connection.socket is not None:
             self.finish(connection)
 
     def drop(self, connection: Ending) -> None:
-        """Time is up: cut replies in flight, but not the one whose handler is closing the server now."""
+        """Cut replies in flight, because the timeout is over; but not the one whose handler is closing the server
+        now.
+        """
         self.grace_is_over = True
         if self.closing:
             self.closing_at = min(self.closing_at, monotonic() + LAST_BYTES)
@@ -139,17 +141,17 @@ class Closer:
             self.disconnected(connection)
 
     def postpone(self, seconds: float) -> None:
-        """Be polite for so many seconds more, in which nobody was served."""
+        """Extend lingering by the *seconds* in which the event loop did not run."""
         self.closing_at += seconds
 
     def wait_for_acknowledgement(self, now: float) -> None:
-        """The system still holds bytes for the peer: linger from the time *now* on."""
+        """Linger from the time *now* on, because the system still holds bytes for the peer."""
         self.closing_at = now + LINGER
 
     # ---- after the peer, or with the server
 
     def disconnected(self, connection: Ending) -> None:
-        """The socket is gone: cancel what was in flight and forget the connection."""
+        """Cancel what was in flight and forget the connection: the socket has disconnected."""
         socket = connection.take_socket()
         if socket is None:
             return
@@ -163,7 +165,7 @@ class Closer:
         self._delete_later(connection, socket)
 
     def abandon_socket(self, connection: Ending) -> None:
-        """The server is being deleted: close, cancel what was in flight, dispatch no more."""
+        """Close, cancel what was in flight, and dispatch no more: the server is being deleted."""
         socket = connection.take_socket()
         self.closing = True
         connection.requests.cancel_all()
@@ -173,18 +175,18 @@ class Closer:
         connection.writer.forget_unsent()
 
     def _delete_later(self, connection: Ending, socket: Any) -> None:
-        """Delete *socket*, but not while it emits: Qt goes on with it when our slot returns."""
+        """Delete *socket*, but not while it emits a signal: Qt uses it when our slot returns."""
         if connection.slots:
             self._disconnected = socket
         elif isValid(socket):  # not where it is Qt that deletes it, when the program ends
-            # Its parent's wrapper would keep its own for good; ours keeps it until it is deleted:
-            # without a parent the last reference deletes at once, and it may be emitting.
+            # The wrapper of its parent would keep its own for ever. The core keeps it until it is deleted: without a
+            # parent, the last reference deletes it at once, perhaps while it emits.
             socket.setParent(None)
             socket.deleteLater()
             connection.core.keep_until_deleted(socket)
 
     def delete_disconnected(self, connection: Ending) -> None:
-        """A slot of the socket returned to Qt; behind the last one a dead socket can go."""
+        """Delete a disconnected socket, after the last of its slots on the stack has returned."""
         if self._disconnected is not None and not connection.slots:
             socket, self._disconnected = self._disconnected, None
             self._delete_later(connection, socket)

@@ -1,8 +1,8 @@
 """One accepted connection: a reader, the requests, a writer, a closer and the deadlines, composed.
 
-The slot reads once, lets the engine parse, then walks the events with no parser on the stack, and
-writes once. A part changes its own state only; what they share is here. On the way of every reply
-the connection sets fields of its parts itself, where a method for it would be one more call.
+The slot reads once, lets the engine parse, then dispatches the events with no parser on the stack, and writes once. A
+part changes only its own state; what they share is here. For each reply the connection sets some fields of its parts
+itself, where a method would be one more call.
 """
 
 from __future__ import annotations
@@ -29,16 +29,18 @@ if TYPE_CHECKING:
     from qhttpserver_py._transport.core import ServerCore
 
 SILENT = 1.0
-"""Seconds without a word after which a connection is taken for one that rests."""
+"""Seconds of silence after which a connection may be parked."""
 
 MAXIMUM_NESTED = 20
-"""Slots of connections on the stack, one in the event loop of a handler of the other; beyond, requests wait."""
+"""Slots of connections that may be on the stack, each in an event loop of the other's handler; beyond, requests
+wait.
+"""
 
-_LOOP_NOTICED = 0.00002  # a turn longer than this (seconds) may have spun an event loop
+_LOOP_NOTICED = 0.00002  # in a turn longer than this (seconds) a handler may have spun an event loop
 
 
 class Connection:
-    """A peer's connection, from accept to close. Lives in the server's thread."""
+    """A peer's connection, from accept to close. It belongs to the server's thread."""
 
     __slots__ = (
         "__weakref__",
@@ -61,8 +63,8 @@ class Connection:
 
     def __init__(self, core: ServerCore, socket: QTcpSocket | QLocalSocket, host: str | None, peer: Peer) -> None:
         self.core = core
-        self.counted = True  # against the limits of connections; one that was refused is not
-        self.socket: Any = socket  # None once it is gone
+        self.counted = True  # whether it counts against the limits of connections; a refused one does not
+        self.socket: Any = socket  # None once it has disconnected
         self.host = host
         self.peer = peer
         self.active_at = monotonic()  # when the peer last sent or took bytes
@@ -74,7 +76,7 @@ class Connection:
         self.deadlines = Deadlines()
 
     def start(self, engine: Engine | None) -> None:
-        """Begin to serve; *engine* is None where the first bytes decide the protocol."""
+        """Start serving; *engine* is None where the first bytes decide the protocol."""
         socket = self.socket
         if engine is not None:
             self.reader.use(self, engine)
@@ -88,7 +90,7 @@ class Connection:
             self.on_ready_read()
 
     def refuse(self, engine: Engine, refusal: Refusal) -> None:
-        """Answer *refusal* to whatever the peer may send, and close."""
+        """Answer with *refusal* whatever the peer sends, and close."""
         self.reader.use(self, engine)
         self.reader.drop_input()
         self.socket.readyRead.connect(self.on_ready_read)
@@ -103,14 +105,14 @@ class Connection:
     # ---- the peer is silent
 
     def is_silent(self, now: float) -> bool:
-        """Whether the peer has said nothing for a while, and would be heard if it did."""
+        """Return whether the peer has been silent for a while although it is read from."""
         socket = self.socket
         if socket is None or self.closer.closing or self.reader.held or self.slots:
             return False
         return now - self.active_at >= SILENT and not socket.bytesAvailable()
 
     def rest(self) -> bool:
-        """Keep nothing for a next request; return whether nothing but octets or the idle timeout will follow."""
+        """Keep nothing for a next request; return whether only octets or the idle timeout can follow."""
         reader, requests = self.reader, self.requests
         if reader.first is not None:
             return not reader.first
@@ -162,15 +164,15 @@ class Connection:
             requests.enqueue(self, events)  # 3: each in its turn
             requests.advance(self)  # 4 to 6: the server answers
         else:
-            requests.dispatch(self, single)  # the same, where there is nothing to wait for
-            if requests.queue:  # over TLS, a handler that writes in pieces makes Qt read on
+            requests.dispatch(self, single)  # the same, where no other request waits
+            if requests.queue:  # over TLS, a handler that writes in pieces makes Qt read more
                 requests.advance(self)
         writer.flush(self)  # 7: one write
         if writer.windowed:
             writer.look_at_windows(self)
         elapsed = monotonic() - began
-        # Qt does not emit readyRead again while its slot runs; a handler that spun an event
-        # loop may have had bytes delivered behind our back.
+        # Qt does not emit readyRead again while its slot runs, so bytes that arrived while a handler spun an event loop
+        # are read here.
         socket = self.socket
         if elapsed >= _LOOP_NOTICED and socket is not None and not self.reader.held and socket.bytesAvailable():
             core.post(self.on_ready_read)
@@ -216,7 +218,7 @@ class Connection:
         self.engine.send_response(message.stream_id, status, headers, body)
 
     def refuse_now(self, refusal: Refusal) -> None:
-        """Answer what the peer did wrong; what was in flight on that stream is over."""
+        """Answer a fault of the peer, and cancel what was in flight on that stream."""
         self.requests.refuse(self, refusal)
 
     def open_exchange(self, message: Message, label: str) -> Exchange:
@@ -226,11 +228,11 @@ class Connection:
         return self.requests.open_exchange(self, message, label)
 
     def exchange_done(self, exchange: Exchange, size: int) -> None:
-        """The reply of *exchange* is complete; *size* bytes of body went into it."""
+        """Note that the reply of *exchange* is complete, with *size* bytes of body."""
         self.requests.exchange_done(self, exchange, size)
 
     def abort_exchange(self, exchange: Exchange) -> None:
-        """The reply of *exchange* was begun and cannot be completed: make that visible to the peer."""
+        """Cut the reply of *exchange*, which was begun and cannot be completed, so that the peer notices."""
         if not self.engine.interleaves:
             self.abort()
             return
@@ -239,11 +241,11 @@ class Connection:
         self.flush()
 
     def hold_body(self, on: bool) -> None:
-        """The consumer of a streamed request body is behind (*on*), or has caught up."""
+        """Stop reading (*on*) because the consumer of a streamed request body is behind, or go on."""
         self.reader.hold(self, HELD_BY_BODY, on)
 
     def hold_upgrade(self, on: bool) -> None:
-        """Read no more until the upgrade is decided: what comes may not be HTTP."""
+        """Stop reading until the upgrade is decided, because what comes may not be HTTP."""
         self.reader.hold(self, HELD_BY_UPGRADE, on)
 
     def post(self, call: Callable[[], Any]) -> None:
@@ -266,19 +268,19 @@ class Connection:
         self.writer.write_raw(self, reply)
         if self.socket is not None and not self.closer.closing:
             self.engine.state.linger = True
-            self.requests.forget_exchanges()  # the one that wrote this is answered, not cancelled
+            self.requests.forget_exchanges()  # the exchange that wrote this is answered, not cancelled
             self.finish()
 
     def backlog(self, stream_id: int) -> int:
-        """Bytes queued for this stream, or written to the socket, that have not left yet."""
+        """Return the bytes queued for this stream, or in the socket, that are not written yet."""
         return self.writer.backlog(self, stream_id)
 
     def watch_drain(self) -> None:
-        """From now on hear of bytes the peer takes."""
+        """Connect to the signal that the peer took bytes."""
         self.writer.watch_drain(self)
 
     def on_bytes_written(self, count: int = 0) -> None:
-        """The peer took bytes: feed streams, go on with requests that waited, or finish closing."""
+        """Read sources on, go on with requests that waited, or finish closing: the peer took bytes."""
         self.slots += 1
         try:
             if self.socket is not None:
@@ -305,7 +307,7 @@ class Connection:
     # ---- the end
 
     def watch_end(self) -> None:
-        """From now on hear of the socket's end; if that was before, hear it now."""
+        """Connect to the signal that the socket disconnected; if it is disconnected already, act as on the signal."""
         self.writer.watch_end(self)
 
     def on_disconnected(self) -> None:
@@ -333,13 +335,13 @@ class Connection:
         self.closer.abandon_socket(self)
 
     def take_socket(self) -> Any:
-        """Let go of the socket, and return it; None where it is gone."""
+        """Release the socket, and return it; None where it has disconnected."""
         socket, self.socket = self.socket, None
         return socket
 
     def release(self) -> Any:
-        """Let go of the socket for another protocol: none of our slots hears of it again."""
-        self.flush()  # replies to what was asked before
+        """Release the socket for another protocol; none of our slots stays connected."""
+        self.flush()  # replies to requests before
         socket = self.take_socket()
         if socket is None:
             return None
@@ -357,7 +359,7 @@ class Connection:
         self.deadlines.sweep(self, now, timeout)
 
     def postpone_deadlines(self, seconds: float) -> None:
-        """The event loop stood still, or the machine slept: the peer is not to blame for that time."""
+        """Extend the deadlines by time in which the event loop did not run, which is not the peer's fault."""
         self.active_at += seconds
         self.reader.postpone(seconds)
         self.closer.postpone(seconds)

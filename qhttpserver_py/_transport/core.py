@@ -1,7 +1,7 @@
-"""What a server's connections share: limits, counters, the sweep, and the way up to the server.
+"""What a server's connections share: limits, counters, the sweep, and the reference to the server.
 
-The core outlives the QObject for as long as a slot of a connection is on the stack, so a
-handler may delete the server: what is left finds nobody to dispatch to and stops.
+The core outlives the QObject as long as a slot of a connection is on the stack, so a handler may delete the server:
+then nothing more is dispatched.
 """
 
 from __future__ import annotations
@@ -34,51 +34,54 @@ if TYPE_CHECKING:
     from qhttpserver_py.qhttpserverconfiguration import QHttpServerConfiguration
 
 MAXIMUM_NAMED = 256
-"""Handlers that are named for having held the event loop; a label may hold a method that a peer made up."""
+"""How many handlers are named in the log for blocking the event loop; a bound, because a label may contain a method
+that a peer invented.
+"""
 
 SWEEP_MS = 500
-"""How often deadlines are looked at while there are connections, in milliseconds."""
+"""How often deadlines are checked while there are connections, in milliseconds."""
 
-_SLICE = 0.002  # a sweep longer than this (seconds) lets others have their turn: a crowd is not swept at one go
-_STALL = 0.25  # a sweep later than this (seconds): the event loop stood still, and nobody was read meanwhile
+_SLICE = 0.002  # a sweep that takes longer than this (seconds) returns to Qt, and goes on later
+_STALL = 0.25  # where a sweep is later than this (seconds), the event loop was blocked, and nothing was read meanwhile
 
-_live: set[ServerCore] = set()  # cores with connections, kept until the last of them is gone
-_open: dict[int, set[int]] = {}  # by thread: cores, by id, that serve or may serve
+_serving_cores: set[ServerCore] = set()  # cores with connections, kept until the last of these is closed
+_open: dict[int, set[int]] = {}  # by thread: the ids of cores that serve or may serve
 
 
 class ServerCore:
-    """Shared by one server and its connections. Lives in the server's thread."""
+    """Shared by one server and its connections. It belongs to the server's thread."""
 
     def __init__(self, server: QObject) -> None:
         self.limits = Limits()
         self.admission = Admission()
         self.connections: set[Counted] = set()
-        self.refusing = 0  # of these were refused, and are told why
-        self._restricted = False  # whether any request may have to be refused for whom it comes from
-        self._banned: set[Counted] = set()  # connections that the lists would not let in any more
-        self.traces = False  # whether each request is logged; asked of the categories now and then
-        self.slow_after = 0.1  # seconds a handler may hold the event loop before the log says so
+        self.refusing = 0  # how many of these are refused, and get a reply that says why
+        self._restricted = False  # whether requests may have to be refused because of their host
+        self._banned: set[Counted] = set()  # connections that the lists would not accept any more
+        self.traces = False  # whether each request is logged; the categories are asked now and then
+        self.slow_after = 0.1  # seconds that a handler may block the event loop before that is logged
         self._swept_at = 0.0
-        self._sweeps = False  # a sweep has begun and is not through
-        self.turns = 0  # slots of ours that ran: tells a handler that blocks from one that spins a loop
+        self._sweeps = False  # a sweep has begun and is not complete
+        self.turns = 0  # how many slots have run, by which a handler that blocks differs from one that spins a loop
         self._slow: set[str] = set()
-        self.shows_errors = False  # to the peer, with their traces: for a developer on this machine
+        # whether errors are sent to the peer, with their traces: for a developer on this machine
+        self.shows_errors = False
         self.nested = 0  # slots of connections that are on the stack
         self.deferred: set[Callable[[], None]] = set()  # what waits until fewer are
-        # Parent of all sockets, and nobody's child: Qt would delete them with the server that listens,
-        # or with ours, in the middle of their own signal if a handler deletes it.
+        # The parent of all sockets, which has no parent itself: otherwise Qt would delete them with the listening
+        # server or with this one, even while they emit, if a handler deletes it.
         self._socket_parent = QObject()
         self._server: Callable[[], Any] = weakref.ref(server)
         self._mailbox = Mailbox(server)
         self._ticker: Ticker | None = Ticker(server, self.sweep, self._leave_thread)
         self.post: Callable[[Callable[[], Any]], None] = self._mailbox.post
         self._ident = threading.get_ident()
-        self._was_open = False  # when it left its thread
+        self._was_open = False  # whether it was open when it left its thread
         self._idle_hooks: list[Callable[[], object]] = []
         self._parking = Parking()
         self.tails: set[Remainder] = set()  # what remains of connections that Qt has closed
         self._ending: list[Any] = []
-        self._dead = 0  # how many of these died before the last sweep
+        self._disconnected = 0  # how many of these had disconnected before the last sweep
         when_destroyed(server, self.shut_down)
 
     @property
@@ -89,11 +92,11 @@ class ServerCore:
         return self._socket_parent
 
     def server(self) -> Application | None:
-        """Return the server, or None once it is gone."""
+        """Return the server, or None once it is deleted."""
         return self._server() if self._ticker is not None else None
 
     def make_engine(self, kind: Kind, scheme: str = "") -> Engine:
-        """Return a new engine for *kind* of protocol; *scheme* is the connection's, empty where it tells nothing."""
+        """Return a new engine for *kind* of protocol; *scheme* is the connection's, empty where it is not known."""
         engine: Engine
         if kind == "http1" or (server := self.server()) is None:
             engine = Http1Engine(self.limits)
@@ -117,20 +120,20 @@ class ServerCore:
             self.refusing += 1
         if not self.connections:
             self._look_at_log()
-            _live.add(self)
+            _serving_cores.add(self)
             if self._ticker is not None:
                 self._swept_at = monotonic()
                 self._ticker.start(SWEEP_MS)
         self.connections.add(connection)
 
     def forget(self, connection: Counted) -> None:
-        """A connection is gone."""
+        """Count a closed connection no more."""
         if connection not in self.connections:
             return
         self.connections.discard(connection)
         self._banned.discard(connection)
         self._parking.leave(connection)
-        engine: Engine | None = getattr(connection, "engine", None)  # there is none before the first octets
+        engine: Engine | None = getattr(connection, "engine", None)  # there is no engine before the first octets
         if engine is not None:
             engine.lost()
         if connection.counted:
@@ -138,7 +141,7 @@ class ServerCore:
         else:
             self.refusing -= 1
         if not self.connections:
-            _live.discard(self)
+            _serving_cores.discard(self)
             self._parking.close()
             if self._ticker is not None:
                 self._ticker.stop()
@@ -146,7 +149,7 @@ class ServerCore:
                 self._tell_idle()
 
     def crowded(self, host: str | None) -> bool:
-        """Whether one more connection would pass a limit; WebSockets whose peer left make room."""
+        """Return whether one more connection would exceed a limit, after WebSockets whose peer left were dropped."""
         if not self.admission.crowded(host):
             return False
         server = self.server()
@@ -155,14 +158,16 @@ class ServerCore:
         return self.admission.crowded(host)
 
     def keep_until_deleted(self, socket: Any) -> None:
-        """Hold the wrapper of a dead *socket* until Qt has deleted it: over the next sweep, or soon if none comes."""
+        """Hold the wrapper of a disconnected *socket* until Qt has deleted it: over the next sweep, or shortly if none
+        comes.
+        """
         self._ending.append(socket)
         if not self.connections:
             self.post(self._let_go)
 
     def _let_go(self) -> None:
         self._ending.clear()
-        self._dead = 0
+        self._disconnected = 0
 
     def when_idle(self, hook: Callable[[], object]) -> None:
         """Call *hook* once, when no connection is left."""
@@ -174,11 +179,11 @@ class ServerCore:
             hook()
 
     def opened(self) -> None:
-        """The server has something to listen on."""
+        """Note that the server listens."""
         _open.setdefault(self._ident, set()).add(id(self))
 
     def _closed(self) -> None:
-        """The last open server of a thread lets the asyncio loop go that its coroutines ran on."""
+        """Release the asyncio loop of the thread, if no other server is open in it."""
         others = _open.get(self._ident, set())
         others.discard(id(self))
         if not others:
@@ -199,7 +204,7 @@ class ServerCore:
         self._closed()
 
     def shut_down(self) -> None:
-        """The server is being deleted: its timer, sockets and replies go with it."""
+        """Stop the timer and close all sockets: the server is being deleted."""
         self._ticker = None
         self._parking.close()
         for connection in tuple(self.connections):
@@ -207,7 +212,7 @@ class ServerCore:
         self.connections.clear()
         for tail in tuple(self.tails):
             tail.stop()
-        _live.discard(self)
+        _serving_cores.discard(self)
         self._tell_idle()
         self._closed()
 
@@ -219,8 +224,8 @@ class ServerCore:
         self.turns += 1
         now, timeout = monotonic(), float(max(self.limits.keep_alive, 0))
         lost, self._swept_at = now - self._swept_at - SWEEP_MS / 1000, now
-        del self._ending[: self._dead]
-        self._dead = len(self._ending)
+        del self._ending[: self._disconnected]
+        self._disconnected = len(self._ending)
         if lost > _STALL:
             for connection in self.connections:
                 connection.postpone_deadlines(lost)
@@ -260,15 +265,15 @@ class ServerCore:
             )
 
     def _leave_thread(self) -> None:
-        """The server is about to be moved by QObject.moveToThread(): sockets stay behind, so they are closed."""
+        """Close all sockets, which cannot be moved: the server is about to be moved by QObject.moveToThread()."""
         if self.connections:
             log.warning(log.SERVER, f"The server moves to another thread; connections closed: {len(self.connections)}")
         _drop(tuple(self.connections), tuple(self.tails))
         left, self._ending = [*self._ending, self._socket_parent], []
-        QTimer.singleShot(0, self._socket_parent, left.clear)  # deleted in the thread they live in
+        QTimer.singleShot(0, self._socket_parent, left.clear)  # deleted in the thread to which they belong
         self._was_open = id(self) in _open.get(self._ident, ())
         self._closed()
-        self._ident = 0  # the first call or connection in the other thread tells which that is
+        self._ident = 0  # set again by the first call or connection in the other thread
 
     def _enter_thread(self) -> None:
         self._ident, self._socket_parent = threading.get_ident(), QObject()
@@ -282,7 +287,7 @@ class ServerCore:
         self.deferred.add(slot)
 
     def resume_deferred(self) -> None:
-        """One slot less is on the stack: let those go on that waited for it."""
+        """Call slots that waited, because one slot less is on the stack."""
         slots, self.deferred = self.deferred, set()
         for slot in slots:
             self.post(slot)
@@ -304,7 +309,7 @@ class ServerCore:
     # ---- upward calls
 
     def dispatch(self, connection: Replying, message: Message) -> None:
-        """Hand a request to the server."""
+        """Dispatch a request to the server."""
         server = self._server() if self._ticker is not None else None
         if server is None:
             return
@@ -348,12 +353,12 @@ class ServerCore:
         return server._head(connection, message) if server is not None else "wait"
 
     def refusal_fields(self, connection: Counted, message: Message | None) -> Headers:
-        """Return what a refusal carries besides its own fields; *message* is what it refuses, where that is known."""
+        """Return the fields of a refusal besides its own; *message* is what it refuses, where that is known."""
         server = self.server()
         return server._refusal_fields(connection, message) if server is not None else ()
 
     def refused(self, connection: Counted, refusal: Refusal) -> None:
-        """Log a refusal: for whoever debugs a client, not for everybody who is scanned."""
+        """Log a refusal as a debug message, because scanners cause many."""
         if log.PARSER.isDebugEnabled():
             peer = connection.peer
             log.debug(
@@ -363,7 +368,7 @@ class ServerCore:
             )
 
     def slow(self, message: Message, seconds: float) -> None:
-        """Say, once per route, that a handler held the event loop, and everything else with it."""
+        """Log, once per route, that a handler blocked the event loop."""
         seconds -= seconds_since(monotonic() - seconds)
         if seconds <= self.slow_after:
             return

@@ -1,4 +1,4 @@
-"""The deadlines of a connection: what the sweep finds overdue, and what it does about that."""
+"""The deadlines of a connection: what is overdue at a sweep, and what follows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qhttpserver_py._transport.lingering import GRACE
 from qhttpserver_py._transport.progress import StreamDeadlines
 
 PROGRESS = 256
-"""Bytes a second that a peer has to take of what waits for it, counted over the keep-alive timeout."""
+"""Bytes per second that a peer has to take of what waits for it, on average over the keep-alive timeout."""
 
 _HEAD_LATE = "the request's head did not arrive in time"
 _STALLED = "the request's body stalled"
@@ -34,27 +34,27 @@ class Timed(Ending, Protocol):
 
 
 class Deadlines:
-    """Counts what the peer takes, and ends what does not go on."""
+    """Counts what the peer takes, and ends what makes no progress."""
 
     __slots__ = ("_keeps_alive", "_streams", "_taken", "_taken_at", "_taken_before")
 
     def __init__(self) -> None:
         self._streams: StreamDeadlines | None = None  # HTTP/2
-        self._keeps_alive = False  # the system asks a silent peer whether it is there
-        self._taken = 0  # bytes that left since they are counted: since a sweep found some waiting
+        self._keeps_alive = False  # keep-alive probes of TCP are on
+        self._taken = 0  # bytes written since a sweep found some waiting
         self._taken_before = 0
-        self._taken_at = 0.0  # when enough had left, 0 while nothing waits
+        self._taken_at = 0.0  # when enough had been taken, 0 while nothing waits
 
     @property
     def waits(self) -> bool:
-        """Whether something was seen to wait for the peer."""
+        """Whether a sweep found bytes that wait for the peer."""
         return bool(self._taken_at)
 
     def count(self, connection: Timed, size: int) -> None:
-        """The peer took *size* bytes."""
+        """Count *size* bytes that the peer took."""
         self._taken += size
         if self._taken_at and not sockets.bytes_to_write(connection.socket):
-            self._taken_at = 0.0  # from here on the system may be given bytes that are not counted
+            self._taken_at = 0.0  # from here on bytes may be written that are not counted
 
     def postpone(self, seconds: float) -> None:
         """The event loop stood still, or the machine slept: the peer is not to blame for that time."""
@@ -70,7 +70,7 @@ class Deadlines:
         if socket is None:
             return
         if closer.grace_is_over and not requests.dispatching and (not closer.closing or now >= closer.closing_at):
-            connection.abort()  # the handler that closed the server answers late, or the peer takes nothing
+            connection.abort()  # the handler that closed the server has not answered, or the peer takes nothing
             return
         if closer.closing:
             if self._closing_is_overdue(connection, now):
@@ -79,7 +79,7 @@ class Deadlines:
         if requests.exchanges and not self._keeps_alive:  # a peer that waits for a reply may vanish without a FIN
             self._keeps_alive = True
             sockets.keep_alive(socket)
-        if connection.slots:  # a handler spins an event loop: Qt keeps readyRead() back until its slot returns
+        if connection.slots:  # a handler spins an event loop: Qt does not emit readyRead() until its slot has returned
             connection.catch_up()
         elif self._peer_takes_nothing(connection, now, max(timeout, 1.0)):
             connection.core.log_timeout(connection, _STARVED)
@@ -95,7 +95,8 @@ class Deadlines:
             self._refuse_late(connection, _HEAD_LATE)
         elif connection.engine.interleaves:
             self._sweep_streams(connection, now, timeout)
-        elif now - connection.active_at >= timeout and not self._taken_at:  # with bytes to take it is not idle
+        # while bytes wait for the peer, it is not idle
+        elif now - connection.active_at >= timeout and not self._taken_at:
             self._sweep_idle(connection)
 
     def _sweep_undecided(self, connection: Timed, now: float, timeout: float) -> None:
@@ -113,13 +114,13 @@ class Deadlines:
         if connection.engine.state.partial == 2 and not connection.reader.held:
             exchanges = connection.requests.exchanges.values()
             bodies = [exchange.body for exchange in exchanges if exchange.body is not None]
-            if all(body.waits_for_peer() for body in bodies):  # else the peer waits for us
+            if all(body.waits_for_peer() for body in bodies):  # else the peer waits for the server
                 self._refuse_stalled(connection)
         else:
             _end_idle(connection)
 
     def _refuse_stalled(self, connection: Timed) -> None:
-        """End requests whose bodies do not go on: by 408 where it can be told which they are."""
+        """End requests whose bodies make no progress: by 408 where their streams are known."""
         exchanges = connection.requests.exchanges.values()
         takers = [exchange for exchange in exchanges if exchange.body is not None]
         if not takers:
@@ -147,19 +148,19 @@ class Deadlines:
     # ---- HTTP/2
 
     def _sweep_streams(self, connection: Timed, now: float, timeout: float) -> None:
-        """Over HTTP/2 each stream has its own deadlines, and others on the connection go on."""
+        """Check the deadlines of each stream (HTTP/2); other streams of the connection go on."""
         streams = self._streams
         if streams is None:
             streams = self._streams = StreamDeadlines()
         engine, writer = connection.engine, connection.writer
         late = _stalled_uploads(connection, streams, now, timeout)
-        starved = _starved_replies(connection, streams, now, max(timeout, 1.0))  # a round trip may take so long
+        starved = _starved_replies(connection, streams, now, max(timeout, 1.0))  # the time of a round trip
         for stream_id in starved:
             connection.core.log_timeout(connection, _STARVED)
             engine.abort(stream_id)
             connection.requests.cancel(stream_id)
         for message in late:
-            if not message.complete and connection.socket is not None:  # who hears of its end may run a loop
+            if not message.complete and connection.socket is not None:  # a hook may spin an event loop
                 connection.core.log_timeout(connection, _STALLED)
                 connection.refuse_now(Refusal(message.stream_id, 408, _STALLED, message))
         if starved or late or engine.waits.withheld:
@@ -173,26 +174,26 @@ class Deadlines:
 
     # ---- what the peer takes
 
-    def _peer_takes_nothing(self, connection: Timed, now: float, patience: float) -> bool:
-        """Whether bytes wait for the peer and it took next to none for *patience* seconds."""
+    def _peer_takes_nothing(self, connection: Timed, now: float, limit: float) -> bool:
+        """Return whether bytes wait for the peer, and it took less than it has to for *limit* seconds."""
         if not sockets.bytes_to_write(connection.socket):
             self._taken_at = 0.0
             return False
-        return self._makes_no_progress(connection, now, patience)
+        return self._makes_no_progress(connection, now, limit)
 
-    def _makes_no_progress(self, connection: Timed, now: float, patience: float) -> bool:
-        # Counted, not seen from the backlog: a stream may add to that faster than the peer takes. What the
-        # system took of it the peer has not: that would come by the megabyte, with long pauses.
+    def _makes_no_progress(self, connection: Timed, now: float, limit: float) -> bool:
+        # Counted, and not computed from the backlog, to which a stream may add faster than the peer takes. What the
+        # system holds is subtracted: it takes megabytes at a time, with long pauses.
         taken = self._taken - sockets.unacknowledged(connection.socket)
-        if not self._taken_at or taken - self._taken_before >= PROGRESS * patience:
+        if not self._taken_at or taken - self._taken_before >= PROGRESS * limit:
             connection.writer.watch_drain(connection)
             self._taken_before = taken
             self._taken_at = now
             return False
-        return now - self._taken_at >= patience
+        return now - self._taken_at >= limit
 
     def _closing_is_overdue(self, connection: Timed, now: float) -> bool:
-        """Whether a closing connection has been waited for long enough; a slow download goes on."""
+        """Return whether lingering of a closing connection is over; a slow download goes on."""
         socket, closer = connection.socket, connection.closer
         if sockets.bytes_to_write(socket):
             return self._peer_takes_nothing(connection, now, GRACE)
@@ -203,7 +204,7 @@ class Deadlines:
 
 
 def _end_idle(connection: Timed) -> None:
-    """Close a connection on which nothing is asked."""
+    """Close a connection without requests."""
     if connection.requests.idle:
         connection.engine.close()
         connection.flush()
@@ -212,19 +213,21 @@ def _end_idle(connection: Timed) -> None:
 
 
 def _stalled_uploads(connection: Timed, streams: StreamDeadlines, now: float, timeout: float) -> list[Message]:
-    """Return the requests whose bodies the peer could send on, and does not."""
+    """Return the requests whose bodies the peer could send, but does not."""
     uploads = {}
     for message, size in connection.engine.waits.uploads():
         exchange = connection.requests.exchanges.get(message.stream_id)
-        if exchange is None or exchange.body is None or exchange.body.waits_for_peer():  # else the peer waits for us
+        if (
+            exchange is None or exchange.body is None or exchange.body.waits_for_peer()
+        ):  # else the peer waits for the server
             uploads[message.stream_id] = message, size
     counts = [(stream_id, size) for stream_id, (_, size) in uploads.items()]
     return [uploads[stream_id][0] for stream_id in streams.uploads.overdue(counts, 1, now, timeout)]
 
 
-def _starved_replies(connection: Timed, streams: StreamDeadlines, now: float, patience: float) -> list[int]:
+def _starved_replies(connection: Timed, streams: StreamDeadlines, now: float, limit: float) -> list[int]:
     """Return the streams whose replies wait for windows that the peer does not open."""
     waits = connection.engine.waits
     starved = waits.starved()
-    keys = streams.replies.overdue(starved, PROGRESS * patience / max(1, len(starved)), now, patience)
+    keys = streams.replies.overdue(starved, PROGRESS * limit / max(1, len(starved)), now, limit)
     return [stream_id for key in keys for stream_id in waits.behind(key)]

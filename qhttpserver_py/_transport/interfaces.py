@@ -23,7 +23,7 @@ class Counted(Protocol):
     """When the peer last sent or took bytes, as ``time.monotonic()``."""
 
     def refuse_now(self, refusal: Refusal) -> None:
-        """Answer what the peer did wrong."""
+        """Answer a fault of the peer."""
         ...
 
     def close(self) -> None:
@@ -39,7 +39,7 @@ class Counted(Protocol):
         ...
 
     def abandon_socket(self) -> None:
-        """The server is being deleted: close, and dispatch no more."""
+        """Close, and dispatch no more: the server is being deleted."""
         ...
 
     def sweep(self, now: float, timeout: float) -> None:
@@ -47,15 +47,15 @@ class Counted(Protocol):
         ...
 
     def postpone_deadlines(self, seconds: float) -> None:
-        """The event loop stood still for so long, which is not the peer's fault."""
+        """Extend the deadlines by time in which the event loop did not run, which is not the peer's fault."""
         ...
 
     def is_silent(self, now: float) -> bool:
-        """Whether the peer has said nothing for a while, and would be heard if it did."""
+        """Return whether the peer has been silent for a while although it is read from."""
         ...
 
     def rest(self) -> bool:
-        """Keep nothing for a next request; return whether nothing but octets or the idle timeout will follow."""
+        """Keep nothing for a next request; return whether only octets or the idle timeout can follow."""
         ...
 
 
@@ -68,7 +68,7 @@ class Replying(Counted, Protocol):
 
 
 class Remainder(Protocol):
-    """What is left of a connection that Qt has closed."""
+    """What remains of a connection that Qt has closed."""
 
     def stop(self) -> None:
         """End it now."""

@@ -1,8 +1,8 @@
-"""What remains of a connection that Qt has closed: last bytes of a reply, or input to be thrown away.
+"""What remains of a connection that Qt has closed: last bytes of a reply, or input to be discarded.
 
-Qt takes the end of what a peer sends for the end of the connection and drops what it still buffers,
-though the peer may go on reading (RFC 9112 9.6, RFC 9293 3.6.1). So that much is written here, to a
-second descriptor: Qt has closed the other before it tells. There is one only while a peer lags behind.
+When a peer ends what it sends, Qt closes the connection and drops what it still buffers, although the peer may go on
+reading (RFC 9112 9.6, RFC 9293 3.6.1). Those bytes are written here, to a second descriptor, because Qt has closed the
+first before it emits a signal. There is one only while Qt buffers bytes for a peer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ GRACE = 15.0
 
 
 class UnsentBytes:
-    """What Qt was given to write and may still keep, the same objects, not copies; and a descriptor to write it to.
+    """What Qt was given to write and may still buffer, as the same objects, not copies; and a descriptor to write it
+    to.
 
     Until ``close()`` the system does not tell the peer that Qt has closed the connection. Raises OSError where the
     process has no descriptor left.
@@ -38,11 +39,11 @@ class UnsentBytes:
         self.file = os.dup(descriptor)
 
     def close(self) -> None:
-        """Let go of the descriptor."""
+        """Close the descriptor."""
         os.close(self.file)
 
     def add(self, piece: bytes, waiting: int) -> None:
-        """Remember *piece*, now that *waiting* bytes are left to write in all."""
+        """Keep *piece*; *waiting* bytes are not written yet in all."""
         self._pieces.append(piece)
         self._size += len(piece)
         while self._pieces and self._size - len(self._pieces[0]) >= waiting:
@@ -60,13 +61,13 @@ class UnsentBytes:
 
 
 class LingeringDescriptor:
-    """A descriptor that outlives its connection, for a while. Lives in the server's thread; closes the descriptor."""
+    """A second descriptor, used for a while after its connection was closed. It belongs to the server's thread."""
 
     def __init__(
         self,
         file: int,
         kind: QSocketNotifier.Type,
-        patience: float,
+        limit: float,
         parent: QObject,
         done: Callable[[LingeringDescriptor], object],
     ) -> None:
@@ -76,7 +77,7 @@ class LingeringDescriptor:
         self._notifier.activated.connect(self._activated)
         self._timer = QTimer(self._notifier)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(round(patience * 1000))
+        self._timer.setInterval(round(limit * 1000))
         self._timer.timeout.connect(self._late)
         self._timer.start()
 
@@ -87,7 +88,7 @@ class LingeringDescriptor:
         self.stop()
 
     def stop(self) -> None:
-        """Give up, visibly: what was cut short must not look whole."""
+        """Give up, by a reset: what was cut short must not look complete."""
         if self._file >= 0:
             break_descriptor(self._file)
             self._end()
@@ -108,13 +109,13 @@ class Tail(LingeringDescriptor):
         self,
         file: int,
         pieces: Iterable[memoryview],
-        patience: float,
+        limit: float,
         parent: QObject,
         done: Callable[[LingeringDescriptor], object],
     ) -> None:
-        super().__init__(file, QSocketNotifier.Type.Write, patience, parent, done)
+        super().__init__(file, QSocketNotifier.Type.Write, limit, parent, done)
         self._pieces = deque(pieces)
-        self._held = held_by_system(file)  # it takes more by the megabyte, with long pauses
+        self._held = held_by_system(file)  # it takes megabytes at a time, with long pauses
 
     def _activated(self) -> None:
         pieces = self._pieces
@@ -122,7 +123,7 @@ class Tail(LingeringDescriptor):
             self._drop(os.writev(self._file, _some(pieces)))
         except BlockingIOError:
             return
-        except OSError:  # the peer is gone for good
+        except OSError:  # the peer has closed both halves
             pieces.clear()
         if pieces:
             self._held = held_by_system(self._file)
@@ -147,19 +148,17 @@ class Tail(LingeringDescriptor):
 
 
 class Drain(LingeringDescriptor):
-    """Throws away what a peer still sends below a TLS connection that was closed.
+    """Discards what a peer still sends below a TLS connection that was closed.
 
-    The peer has to get its close_notify (RFC 9112 9.8), and Qt sends it only as it closes the connection, which
-    would reset it under our last reply.
+    The peer has to get a close_notify (RFC 9112 9.8). Qt sends it only when it closes the connection, and that would be
+    a reset, by which the peer loses our last reply.
     """
 
-    def __init__(
-        self, file: int, patience: float, parent: QObject, done: Callable[[LingeringDescriptor], object]
-    ) -> None:
-        super().__init__(file, QSocketNotifier.Type.Read, patience, parent, done)
+    def __init__(self, file: int, limit: float, parent: QObject, done: Callable[[LingeringDescriptor], object]) -> None:
+        super().__init__(file, QSocketNotifier.Type.Read, limit, parent, done)
 
     def shut(self) -> None:
-        """Qt has written its last: tell the peer that nothing follows."""
+        """Shut our side, because Qt has written all."""
         if self._file >= 0:
             shut_descriptor(self._file)
 

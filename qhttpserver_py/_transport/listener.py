@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 _LOOPBACK = "127.0.0.1"
 
 MAXIMUM_REFUSED = 64
-"""Refused connections that are held until their peers have read why; more are closed without a word."""
+"""Refused connections that are held until their peers have read the reply; more are closed without one."""
 
 REST_MS = 250
 """Milliseconds between attempts to accept when the process has run out of descriptors."""
 
 MAXIMUM_HANDSHAKES = 256
-"""TLS handshakes that may be unfinished at a time. Qt's own 30 are held by as many peers that say nothing."""
+"""TLS handshakes that may be unfinished at a time. Qt's default of 30 can be used up by 30 silent peers."""
 
 
 class Listener:
@@ -61,14 +61,14 @@ class Listener:
         signal.connect(self.accept)
         self._rests = False
         self._tells_each = False
-        self._level = 0  # the number of connections, to the nearest power of two, when the system was last told
+        self._level = 0  # the number of connections, as a power of two, for which the system's limits were last set
         if not self._local:
             bound.acceptError.connect(self._rest)
             self._tells_each = not sockets.send_at_once(bound)
             sockets.share_unsent(bound, 0)
         if isinstance(server, QSslServer):
             # Qt stops accepting while maxPendingConnections() handshakes are unfinished, and goes on when a finished
-            # one is fetched. Where all of them fail none is, and the port would be deaf for good.
+            # one is fetched. Where all of them fail, none is, and nothing would be accepted any more.
             server.setMaxPendingConnections(max(server.maxPendingConnections(), MAXIMUM_HANDSHAKES))
             bound.errorOccurred.connect(self._handshake_failed)
         when_destroyed(server, self._server_destroyed)
@@ -80,7 +80,7 @@ class Listener:
     def _handshake_failed(self) -> None:
         """Have Qt accept again once it has forgotten the socket that failed.
 
-        Takes no argument: a wrapper of the socket, which Qt is deleting, crashes PySide.
+        It takes no argument, because PySide crashes for a wrapper of the socket, which Qt is deleting.
         """
         if self._core is not None and self.server.isListening():
             QTimer.singleShot(0, self.server, self.server.resumeAccepting)
@@ -90,7 +90,7 @@ class Listener:
         self._core = None
 
     def _rest(self, _error: object) -> None:
-        """No descriptor or memory is left for another connection: Qt stops listening until told otherwise."""
+        """Resume accepting after a while: Qt has stopped, because no descriptor or memory was left."""
         if self._core is None:
             return
         if not self._rests:
@@ -108,14 +108,14 @@ class Listener:
                     self._admit(socket, None, LOCAL, _local_peer(), None)
                 else:
                     self._accept_tcp(socket)
-        except BaseException:  # Ctrl-C: it is raised in whatever Python code runs next, and that may be here
+        except BaseException:  # Ctrl-C is raised in the Python code that runs next, which may be this
             QTimer.singleShot(0, self.server, self.accept)
             raise
 
     def _accept_tcp(self, socket: Any) -> None:
         core = self._core
         level = len(core.connections).bit_length() if core is not None else 0
-        if not -1 <= level - self._level <= 0:  # not at each connection around a threshold
+        if not -1 <= level - self._level <= 0:  # not again and again where connections come and go at a threshold
             self._level = level
             sockets.share_unsent(self.server, (1 << level) - 1)
         address: QHostAddress = socket.peerAddress()
@@ -165,6 +165,6 @@ def _constant(configuration: QSslConfiguration) -> Callable[[], QSslConfiguratio
 
 
 def _local_peer() -> Peer:
-    """A local socket has no addresses; it counts as loopback, as the documented module has it."""
+    """Return the ends of a local socket, which has no addresses: loopback, as in Qt's module."""
     loopback = QHostAddress(_LOOPBACK)
     return Peer(loopback, 0, loopback, 0)

@@ -1,11 +1,10 @@
-"""Silent sockets, watched by the system in one go instead of one by one.
+"""Watches silent sockets by one descriptor instead of one by one.
 
-Qt hands every descriptor to the system at each turn of its event loop, so that a request costs more the more
-connections are idle. Strategy: the notifier with which Qt watches a silent socket is disabled, and its descriptor
-is put into an epoll object, or a kqueue, which a notifier of our own watches. When a descriptor is reported, Qt's
-notifier is enabled again and Qt goes on as if nothing had been: it sees what there is to read, or the end. Nothing
-else changes: writing, closing and deadlines need no notifier for reading. Where the system has neither, nothing is
-parked.
+Qt passes every descriptor to the system at each turn of its event loop, so a request costs more the more connections
+are idle. Strategy: the notifier with which Qt watches a silent socket is disabled, and its descriptor is put into an
+epoll object, or a kqueue, which a notifier of our own watches. When a descriptor is reported, Qt's notifier is enabled
+again, and Qt reads what there is, or finds the end. Writing, closing and deadlines need no notifier for reading. Where
+the system has neither, nothing is parked.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from PySide6.QtCore import QSocketNotifier
 from shiboken6 import isValid
 
 PARK_ABOVE = 64
-"""Connections of a server up to which Qt watches each by itself: a notifier less costs more than it saves."""
+"""With no more connections than this, Qt watches each by itself, because parking would cost more than it saves."""
 
 AT_ONCE = 256
-"""Sockets that are given back to Qt in one turn; the others are reported in the next."""
+"""How many sockets are returned to Qt in one turn; the others are reported in the next."""
 
 
 class Poller(Protocol):
-    """A set of descriptors that is itself a descriptor, readable when one of them is, or has ended."""
+    """A set of descriptors that has a descriptor itself, which is readable when one of the set is, or has ended."""
 
     def fileno(self) -> int:
         """Return the set's own descriptor."""
@@ -44,19 +43,19 @@ class Poller(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the set up."""
+        """Close the set."""
         ...
 
 
 class Epoll:
-    """The set of Linux."""
+    """The implementation for Linux."""
 
     def __init__(self) -> None:
         self._epoll: Any = getattr(select, "epoll")()  # noqa: B009 - other systems' type checkers know no epoll
         self.fileno: Callable[[], int] = self._epoll.fileno
         self.remove: Callable[[int], None] = self._epoll.unregister
         self.close: Callable[[], None] = self._epoll.close
-        # Once: what a duplicate of a closed descriptor holds in the set could not be taken out again.
+        # Reported once only: a descriptor that was closed while a duplicate of it is open could not be removed.
         self._events = sum(getattr(select, name) for name in ("EPOLLIN", "EPOLLRDHUP", "EPOLLONESHOT"))
 
     def add(self, descriptor: int, /) -> None:
@@ -72,7 +71,7 @@ class Epoll:
 
 
 class Kqueue:
-    """The set of macOS and the BSDs."""
+    """The implementation for macOS and the BSDs."""
 
     def __init__(self) -> None:
         self._kqueue: Any = getattr(select, "kqueue")()  # noqa: B009 - as above
@@ -110,7 +109,7 @@ def make_poller() -> Poller | None:
 
 
 class Parking:
-    """The silent sockets of one server, each known by a key. Lives in the server's thread."""
+    """The silent sockets of one server, each with a key. It belongs to the server's thread."""
 
     def __init__(self) -> None:
         self._poller: Poller | None = None
@@ -118,7 +117,7 @@ class Parking:
         self._parked: dict[int, tuple[object, QSocketNotifier]] = {}  # by descriptor
         self._descriptors: dict[object, int] = {}
         self.resting: set[object] = set()
-        """Keys of those parked that were said to rest."""
+        """Keys of the parked ones whose ``rest()`` returned True."""
 
     def __contains__(self, key: object) -> bool:
         return key in self._descriptors
@@ -127,7 +126,7 @@ class Parking:
         return len(self._descriptors)
 
     def park(self, key: object, socket: Any, *, rests: bool) -> bool:
-        """Watch *socket* for *key* in Qt's place; return False where that cannot be done, and nothing was."""
+        """Watch *socket* for *key* instead of Qt; return False, and change nothing, where that is impossible."""
         notifier = _reading(socket)
         if notifier is None or not self._open():
             return False
@@ -138,7 +137,7 @@ class Parking:
         except OSError:
             return False
         before = self._parked.get(descriptor)
-        if before is not None:  # that one's socket was closed, and the system gave its number away again
+        if before is not None:  # the socket of that key was closed, and the system has used its number again
             self._drop(before[0])
         notifier.setEnabled(False)
         self._parked[descriptor] = (key, notifier)
@@ -148,7 +147,7 @@ class Parking:
         return True
 
     def leave(self, key: object) -> None:
-        """Have Qt watch the socket of *key* again, if there still is one. Idempotent."""
+        """Have Qt watch the socket of *key* again, if it still exists. Idempotent."""
         descriptor = self._descriptors.get(key)
         if descriptor is None or self._poller is None:
             return
@@ -157,12 +156,12 @@ class Parking:
         try:
             self._poller.remove(descriptor)
         except OSError:
-            pass  # it was closed, which took it out
+            pass  # it was closed, which removed it from the set
         if isValid(notifier):
             notifier.setEnabled(True)
 
     def close(self) -> None:
-        """Give all sockets back, and keep no descriptor. It may be used again."""
+        """Return all sockets to Qt, and close the set. It may be used again."""
         for key in tuple(self._descriptors):
             self.leave(key)
         own, self._own = self._own, None
@@ -195,7 +194,7 @@ class Parking:
 
 
 def _reading(socket: Any) -> QSocketNotifier | None:
-    """Return the enabled notifier by which Qt reads *socket*, be it inside a QSslSocket or a QLocalSocket."""
+    """Return the enabled notifier by which Qt reads *socket*, also inside of a QSslSocket or a QLocalSocket."""
     for notifier in socket.findChildren(QSocketNotifier):
         if notifier.type() is QSocketNotifier.Type.Read and notifier.isEnabled():
             return notifier  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Deadlines of things that go on side by side, such as the streams of a connection. Knows no clock."""
+"""Deadlines of things that make progress independently, such as the streams of a connection. It reads no clock."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterable
 
 
 class Progress:
-    """When each of several counts last grew."""
+    """Notes when each of several counts last grew."""
 
     __slots__ = ("_marks",)
 
     def __init__(self) -> None:
         self._marks: dict[int, tuple[int, float]] = {}
 
-    def overdue(self, counts: Iterable[tuple[int, int]], least: float, now: float, patience: float) -> list[int]:
-        """Return the keys of *counts* that did not grow by *least* for *patience* seconds; forget all others.
+    def overdue(self, counts: Iterable[tuple[int, int]], least: float, now: float, limit: float) -> list[int]:
+        """Return the keys of *counts* that did not grow by *least* for *limit* seconds; forget all others.
 
         *counts* are pairs of a key and its count at the time *now*.
         """
@@ -24,7 +24,7 @@ class Progress:
             mark = self._marks.get(key)
             if mark is None or count - mark[0] >= least:
                 mark = count, now
-            elif now - mark[1] >= patience:
+            elif now - mark[1] >= limit:
                 late.append(key)
             marks[key] = mark
         self._marks = marks
@@ -37,14 +37,14 @@ class Progress:
 
 
 class StreamDeadlines:
-    """What an HTTP/2 connection waits for, stream by stream: other streams, and PINGs, put nothing off."""
+    """The deadlines of an HTTP/2 connection, stream by stream: other streams and PINGs postpone none."""
 
     __slots__ = ("_idle", "replies", "uploads")
 
     def __init__(self) -> None:
         self.uploads = Progress()
         self.replies = Progress()
-        self._idle = (-1, 0.0)  # the number of requests when none was open, and since when that holds
+        self._idle = (-1, 0.0)  # the number of requests when none was open, and since when
 
     def is_idle(self, requests: int, active_at: float, now: float, timeout: float) -> bool:
         """Return whether no request was open for *timeout* seconds; *requests* is ``Engine.requests``."""

@@ -1,7 +1,8 @@
-"""The requests of a connection: from the events of its engine to the handlers, each in its turn.
+"""The requests of a connection: it dispatches the events of the engine to the handlers, each in its turn.
 
-Everything may be entered again from a nested event loop that a handler spins: an event leaves the queue before it is
-dispatched, and after each dispatch the socket is looked at afresh. Bodies that are taken as they arrive never wait.
+All of this may be entered again from a nested event loop that a handler spins: an event is removed from the queue
+before it is dispatched, and after each dispatch the socket is checked again. Bodies that are taken as they arrive never
+wait.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from qhttpserver_py._transport.core import ServerCore
 
 REQUESTS_PER_TURN = 32
-"""Requests served in one go before other connections and the GUI get their turn."""
+"""Requests that are served in one turn before other connections and the GUI get theirs."""
 
 
 class Head:
@@ -35,7 +36,7 @@ class Head:
 
 
 class Closable(Protocol):
-    """What tells whether a connection is closing."""
+    """The closer, as far as the requests need it."""
 
     @property
     def closing(self) -> bool:
@@ -72,17 +73,17 @@ class Requests:
     __slots__ = ("_turn_posted", "busy", "dispatching", "exchanges", "last_answered", "queue")
 
     def __init__(self) -> None:
-        self.queue: deque[Message | Head | Refusal] = deque()  # what waits for its turn
-        self.exchanges: dict[int, Exchange] = {}  # by stream; the writer looks at it
+        self.queue: deque[Message | Head | Refusal] = deque()  # events that wait for their turn
+        self.exchanges: dict[int, Exchange] = {}  # by stream; the writer reads it
         self.busy = False  # HTTP/1: a message was dispatched and its reply is not complete
-        self.dispatching = 0  # stream whose handler is on the stack
-        self._turn_posted = False  # a call of the connection's take_turn() is on its way
+        self.dispatching = 0  # the stream whose handler is on the stack
+        self._turn_posted = False  # a call of the connection's take_turn() is posted
         self.last_answered = 0  # the stream that was last answered
 
     # ---- what the engine reported
 
     def enqueue(self, connection: Serving, events: list[Event]) -> None:
-        """Queue *events*; hand those to their consumers that belong to a body being taken as it arrives."""
+        """Queue *events*; those of a body that is taken as it arrives go to its consumer at once."""
         queue = self.queue
         due: list[tuple[Exchange, Refusal | None]] = []
         gone: list[int] = []
@@ -105,24 +106,26 @@ class Requests:
                 due.append((taker, event))
                 continue
             queue.append(event)
-        # Last: consumers are user code, and may run an event loop that reads on.
+        # Last, because consumers are user code and may spin an event loop that reads more.
         for exchange, refusal in due:
             if refusal is None:
                 exchange.feed()
             else:
                 self.refuse(connection, refusal)
-        for stream_id in gone:  # whatever the others wait for
+        for stream_id in gone:  # although other events wait
             self.cancel(stream_id)
 
     def _taker(self, stream_id: int) -> Exchange | None:
-        """Return the exchange whose body is arriving; its reply may wait for the body, so a refusal must not."""
+        """Return the exchange whose body is arriving. Its reply may wait for the body, so a refusal of that must not
+        wait.
+        """
         exchange = self.exchanges.get(stream_id)
         if exchange is None or not exchange.message.streaming or exchange.message.complete:
             return None
         return exchange
 
     def _drop_queued(self, stream_id: int) -> None:
-        """A request that was reset before its turn is not worth a handler (CVE-2023-44487)."""
+        """Remove a request that was reset before its turn, so that no handler runs for it (CVE-2023-44487)."""
         queue = self.queue
         if any(event.stream_id == stream_id for event in queue):
             kept = [event for event in queue if event.stream_id != stream_id]
@@ -152,9 +155,9 @@ class Requests:
             else:
                 self.refuse(connection, event)
         else:
-            if queue:  # not for want of permission, but of time: others first
+            if queue:  # only because the turn was long: other connections come first
                 connection.core.post(connection.resume)
-        # What opens windows has to be read: then the number of streams bounds the queue.
+        # Frames that open windows have to be read; the queue is bounded by the number of streams.
         reader.hold(connection, HELD_BY_QUEUE, bool(queue) and not writer.windowed)
 
     def take_turn(self, connection: Serving) -> None:
@@ -179,7 +182,7 @@ class Requests:
             connection.writer.check_backlog(connection)
 
     def _answer_for(self, connection: Serving, message: Message) -> None:
-        """User code raised what is not caught for it: the peer has its answer before that goes on."""
+        """Answer the peer before a BaseException of user code is raised further."""
         exchange = self.exchanges.get(message.stream_id)
         if exchange is not None:
             exchange.fail()
@@ -196,10 +199,10 @@ class Requests:
             core.slow(message, elapsed)
 
     def _take_head(self, connection: Serving, message: Message) -> None:
-        """The head is here and the body is not: answer early, ask for it, or wait for it."""
-        if message.complete:  # it arrived while others were served; its own event is in the queue
+        """Answer a request by its head, ask for its body, or wait for that."""
+        if message.complete:  # the body arrived while others were served; its own event is in the queue
             return
-        self.busy = not connection.engine.interleaves  # who judges it may spin an event loop
+        self.busy = not connection.engine.interleaves  # user code that decides on it may spin an event loop
         verdict = connection.core.head(connection, message)
         self.busy = False
         if message.complete or connection.socket is None:
@@ -210,7 +213,7 @@ class Requests:
             connection.engine.send_continue(message.stream_id)
 
     def refuse(self, connection: Serving, refusal: Refusal) -> None:
-        """Answer what the peer did wrong; what was in flight on that stream is over."""
+        """Answer a fault of the peer, and cancel what was in flight on that stream."""
         if refusal.status:
             refusal.fields = connection.core.refusal_fields(connection, refusal.message)
         connection.engine.refuse(refusal)
@@ -229,14 +232,14 @@ class Requests:
         return exchange
 
     def exchange_done(self, connection: Serving, exchange: Exchange, size: int) -> None:
-        """The reply of *exchange* is complete; *size* bytes of body went into it."""
+        """Note that the reply of *exchange* is complete, with *size* bytes of body."""
         stream_id, writer = exchange.stream_id, connection.writer
         if self.exchanges.get(stream_id) is exchange:
             del self.exchanges[stream_id]
         self.busy = False
         self.last_answered = stream_id
         writer.unchecked += size + 256
-        if connection.reader.held & HELD_BY_BODY:  # nobody will take the rest of the body
+        if connection.reader.held & HELD_BY_BODY:  # the rest of the body has no consumer any more
             connection.reader.hold(connection, HELD_BY_BODY, False)
         if self.dispatching != stream_id:
             if writer.unchecked > WRITE_HIGH:
@@ -245,7 +248,7 @@ class Requests:
             writer.flush(connection)
 
     def forget_exchanges(self) -> None:
-        """Regard what is in flight as answered."""
+        """Forget what is in flight: it counts as answered."""
         self.exchanges.clear()
 
     @property
@@ -260,7 +263,7 @@ class Requests:
             exchange.cancel(reason)
 
     def drop_queue(self) -> None:
-        """Serve nothing of what waits."""
+        """Drop what waits."""
         self.queue.clear()
 
     def cancel_all(self) -> None:

@@ -1,8 +1,8 @@
-"""What the three socket classes do differently, and what Qt has no call for.
+"""What differs between the three socket classes, and what Qt has no call for.
 
-A descriptor belongs to Qt. Whoever needs it for a call of the system borrows it by ``borrowed()``, the one place that
-makes a Python socket of it, and never closes it. What only some systems have is behind one function each, which says
-what it does elsewhere.
+A descriptor belongs to Qt. For a system call it is borrowed by ``borrowed()``, the only place that makes a Python
+socket of it, and is never closed. What only some systems have is in one function each, which says what it does
+elsewhere.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if sys.platform == "win32":
     TIOCOUTQ = 0
 
     def ioctl(*_: object) -> bytes:
-        """Fail: nothing tells what the system holds."""
+        """Raise OSError: this system does not tell what it holds."""
         raise OSError("no ioctl on this system")
 else:
     from fcntl import ioctl
@@ -31,20 +31,23 @@ AnySocket = QTcpSocket | QLocalSocket  # a QSslSocket is a QTcpSocket
 _ENDS = (QAbstractSocket.SocketError.RemoteHostClosedError, QLocalSocket.LocalSocketError.PeerClosedError)
 
 UNSENT_BYTES = 2097152
-"""What the system holds for a peer that takes nothing, beyond what the peer's window asked for: with few connections,
-so that a large reply leaves in one call;"""
+"""What the system holds for a peer that takes nothing, beyond the peer's window: with few connections, so that a large
+reply is written in one call;
+"""
 
 CROWD = 16
 """with more connections than this, each new one gets its share of what these had,"""
 
 CROWDED_UNSENT_BYTES = 131072
-"""but no less than this. Without a limit some hundred peers that read nothing starve all sockets of the machine."""
+"""but no less than this. Without a limit, some hundred peers that read nothing use up the memory of all sockets of the
+machine.
+"""
 
 INTERLEAVED_UNSENT_BYTES = 65536
-"""The same for HTTP/2: what the system holds, no other stream can overtake."""
+"""The same for HTTP/2, where no other stream can overtake what the system holds."""
 
 KEEP_ALIVE_IDLE = 60
-"""Seconds of silence after which the system asks the peer of a stream or a WebSocket whether it is there."""
+"""Seconds of silence after which the system probes the peer of a stream or a WebSocket."""
 
 _KEEP_ALIVE = (("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
@@ -55,7 +58,7 @@ _LINGER = struct.Struct("HH" if sys.platform == "win32" else "ii")  # struct lin
 
 @contextmanager
 def borrowed(descriptor: int) -> Iterator[sockets.socket | None]:
-    """Lend *descriptor* as a Python socket for as long as the block lasts; it stays open, whatever happens there.
+    """Give *descriptor* as a Python socket to the block; it stays open, whatever the block does.
 
     None where there is no descriptor, or none of a socket: a Windows named pipe.
     """
@@ -71,14 +74,15 @@ def borrowed(descriptor: int) -> Iterator[sockets.socket | None]:
 
 
 def adopted(descriptor: int) -> sockets.socket:
-    """Return *descriptor*, whose owner gave it away, as a Python socket that closes it. Raises OSError."""
+    """Return a Python socket that owns *descriptor* and closes it. Raises OSError."""
     return sockets.socket(fileno=descriptor)
 
 
 def descriptor_of(socket: AnySocket) -> Callable[[], int] | None:
-    """Return what tells the descriptor that plain bytes can be written to; None where only Qt can write.
+    """Return the function that returns the descriptor to which plain bytes can be written; None where only Qt can
+    write.
 
-    A subclass may see to its writing itself.
+    A subclass may write in its own way.
     """
     if os.name == "posix" and type(socket) in (QTcpSocket, QLocalSocket):
         return socket.socketDescriptor
@@ -91,10 +95,10 @@ def peer_closed(socket: AnySocket) -> bool:
 
 
 def send_at_once(server: QTcpServer) -> bool:
-    """Have the connections that *server* accepts send small writes at once; return False where they must each be told.
+    """Set TCP_NODELAY for the connections that *server* accepts; return False where it has to be set for each.
 
-    Nagle's algorithm would hold a stream's pieces for the peer's delayed ACK. What is accepted inherits the
-    option from what listens, and one call is less than one for each.
+    Nagle's algorithm would delay a stream's pieces until the peer's ACK. Accepted sockets inherit the option from the
+    listening one, so one call is enough.
     """
     with borrowed(int(server.socketDescriptor())) as raw:
         if raw is None:
@@ -118,7 +122,7 @@ def interleave(socket: AnySocket) -> None:
 
 
 def _limit_unsent(socket: QTcpServer | QTcpSocket, size: int) -> None:
-    """Do that where the system knows TCP_NOTSENT_LOWAT (Linux, macOS); elsewhere its own limits hold."""
+    """Set TCP_NOTSENT_LOWAT where the system has it (Linux, macOS); elsewhere the system's own limits apply."""
     if _UNSENT is None:
         return
     with borrowed(int(socket.socketDescriptor())) as raw, suppress(OSError):
@@ -127,11 +131,12 @@ def _limit_unsent(socket: QTcpServer | QTcpSocket, size: int) -> None:
 
 
 def keep_alive(socket: AnySocket) -> None:
-    """Have the system ask a peer that is silent whether it is there: one that vanished without a FIN is found out."""
+    """Turn keep-alive probes on, by which a peer that vanished without a FIN is found."""
     if isinstance(socket, QTcpSocket):
         socket.setSocketOption(QAbstractSocket.SocketOption.KeepAliveOption, 1)
         for name, value in (("TCP_KEEPIDLE", KEEP_ALIVE_IDLE), ("TCP_KEEPALIVE", KEEP_ALIVE_IDLE), *_KEEP_ALIVE):
-            option = getattr(sockets, name, None)  # Linux and Windows, macOS, or neither: then the system's two hours
+            # Linux and Windows, macOS; elsewhere it is the system's default, two hours
+            option = getattr(sockets, name, None)
             if option is not None:
                 with borrowed(int(socket.socketDescriptor())) as raw, suppress(OSError):
                     if raw is not None:
@@ -147,7 +152,7 @@ def bytes_to_write(socket: AnySocket) -> int:
 
 
 def unacknowledged(socket: AnySocket) -> int:
-    """Return how many bytes the system still holds for the peer; 0 where it does not tell."""
+    """Return how many bytes the system still holds for the peer; 0 where that is not known."""
     return held_by_system(int(socket.socketDescriptor()))
 
 
@@ -157,14 +162,14 @@ def held_by_system(descriptor: int) -> int:
         with borrowed(descriptor) as raw, suppress(OSError):
             return 0 if raw is None else raw.getsockopt(sockets.SOL_SOCKET, _DARWIN_NWRITE)
         return 0
-    with suppress(OSError, ValueError):  # it is gone, or the system does not tell
+    with suppress(OSError, ValueError):  # it is closed, or the system does not tell
         return int.from_bytes(ioctl(descriptor, TIOCOUTQ, bytes(4)), sys.byteorder)
     return 0
 
 
 def connect_written(socket: AnySocket, slot: Callable[[int], None]) -> None:
-    """Have *slot* called whenever bytes left for the system."""
-    if isinstance(socket, QSslSocket):  # bytesWritten only says that they were encrypted
+    """Call *slot* each time bytes were written to the system."""
+    if isinstance(socket, QSslSocket):  # bytesWritten is emitted when they were encrypted
         socket.encryptedBytesWritten.connect(slot)
     else:
         socket.bytesWritten.connect(slot)
@@ -205,7 +210,7 @@ def duplicate(socket: AnySocket) -> int:
 
 
 def shut_writing(socket: AnySocket) -> bool:
-    """Half-close: the peer sees the end of our bytes, and we go on reading. Qt has no call for it."""
+    """Half-close: the peer gets the end of our bytes, and we go on reading. Qt has no call for it."""
     return shut_descriptor(int(socket.socketDescriptor()))
 
 
@@ -222,7 +227,7 @@ def shut_descriptor(descriptor: int) -> bool:
 
 
 def reset(socket: AnySocket) -> None:
-    """Close at once and visibly broken, with a TCP reset, so that nothing cut short looks whole."""
+    """Close at once with a TCP reset, so that a reply that was cut does not look complete."""
     break_descriptor(int(socket.socketDescriptor()))
     socket.abort()
 

@@ -1,4 +1,4 @@
-"""The server's clock, and its notice of a move to another thread."""
+"""The server's timer, which also notices that the server is moved to another thread."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from PySide6.QtCore import QEvent, QObject, QTimerEvent
 
 
 class Ticker(QObject):
-    """Calls *tick* again and again, in the thread its parent lives in, and *leave* before that thread changes.
+    """Calls *tick* periodically, in the thread of its parent, and *leave* before that thread changes.
 
     A child of the server, so that Qt moves and deletes it with the server; not a QTimer, so that
-    ``server.findChildren(QTimer)`` finds the program's own alone.
+    ``server.findChildren(QTimer)`` finds only the program's own.
     """
 
     def __init__(self, parent: QObject, tick: Callable[[], object], leave: Callable[[], object]) -> None:
         super().__init__(parent)
         self._tick = tick
         self._leave = leave
-        self._timer = 0  # none runs
+        self._timer = 0  # no timer runs
 
     def start(self, milliseconds: int) -> None:
         """Tick every so many *milliseconds*, coarsely."""
@@ -26,7 +26,7 @@ class Ticker(QObject):
         self._timer = self.startTimer(milliseconds)
 
     def stop(self) -> None:
-        """Tick no more. Idempotent."""
+        """Stop the timer. Idempotent."""
         timer, self._timer = self._timer, 0
         if timer:
             self.killTimer(timer)

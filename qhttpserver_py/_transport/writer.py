@@ -1,8 +1,8 @@
-"""The writer of a connection: from what an engine has queued to the socket, no faster than the peer takes it.
+"""The writer of a connection: it writes what the engine has queued, no faster than the peer takes it.
 
-Strategy: most replies fit the system's buffer, so they are written to it directly, head and body as
-they are. What it does not take goes to Qt, which keeps it and writes on; and while Qt keeps anything
-of a connection, everything behind it goes to Qt as well.
+Strategy: most replies fit into the system's buffer, so head and body are written to it directly, without a copy. What
+it does not take is given to Qt, which buffers it and goes on writing; and while Qt buffers anything of a connection,
+everything behind it is given to Qt as well.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ WRITE_HIGH = 1048576
 """With more reply bytes than this unread by the peer, its next requests wait."""
 
 FAIR = 262144
-"""How much of HTTP/2 replies the socket is given at a time: what a small reply may have to wait behind."""
+"""Bytes of HTTP/2 replies that are written at a time; a small reply may have to wait for so many."""
 
 FAIR_TURNS = 8
-"""How often in a row, while the system takes all of it at once."""
+"""How often in a row they are written while the system takes all of it at once."""
 
 _MAX_PIECES = 64  # for one call; the system's limit is 1024, and many small ones are better joined
 
@@ -65,9 +65,9 @@ class Writable(Readable, Protocol):
 
 
 class Writer:
-    """Writes to the socket, and knows how much of that has not left yet.
+    """Writes to the socket, and knows how much of that is not written yet.
 
-    *exchanges* are the open ones of the connection, which the writer only looks at.
+    *exchanges* are the open ones of the connection, which the writer only reads.
     """
 
     __slots__ = (
@@ -84,16 +84,16 @@ class Writer:
     )
 
     _qt_wrote: ClassVar[bool] = False
-    """Qt's first write made SIGPIPE harmless to the process."""
+    """Whether Qt has written before, by which SIGPIPE is ignored in the process."""
 
     def __init__(self, socket: QTcpSocket | QLocalSocket, exchanges: Mapping[int, object]) -> None:
         self._exchanges = exchanges
         self._descriptor: Callable[[], int] | None = sockets.descriptor_of(socket)
-        self._file = -1  # the descriptor, known for as long as the socket's end would be heard of
-        self._behind = True  # Qt may still keep something that must leave first
-        self._unsent: UnsentBytes | None = None  # what Qt may still keep of replies, where the peer lags behind
+        self._file = -1  # the descriptor, kept only while the signal of the socket's end is connected
+        self._behind = True  # Qt may still buffer something that must be written first
+        self._unsent: UnsentBytes | None = None  # what Qt may still buffer of replies
         self._watches_drain = self.watches_end = False
-        self._choked = False  # HTTP/2: streams have more to send than the socket was given
+        self._choked = False  # HTTP/2: streams have more to send than was written
         self.windowed = False  # HTTP/2: no more requests are served until the peer opens its windows
         self.unchecked = 0  # bytes of replies since Qt was last asked for its backlog; who queues a reply adds to it
 
@@ -112,7 +112,7 @@ class Writer:
             connection.finish()
 
     def _flush_fairly(self, connection: Writable) -> None:
-        """Write what HTTP/2 streams have, each its turn, no more at a time than the peer takes.
+        """Write what HTTP/2 streams have, in turns, no more at a time than the peer takes.
 
         Bytes in the socket cannot be overtaken: a small reply must not wait behind a large one.
         """
@@ -132,26 +132,27 @@ class Writer:
         connection.core.post(connection.flush)
 
     def _put(self, connection: Writable, pieces: Sequence[bytes]) -> None:
-        """Write *pieces*: to the system what it takes, the rest to Qt.
+        """Write *pieces* to the system as far as it takes them, and the rest to Qt.
 
-        Exchanges pace themselves by what Qt says it wrote, so theirs goes to Qt.
+        Exchanges need Qt's signal that bytes were written, so their pieces are given to Qt.
         """
         if self._descriptor is None or self._exchanges or (self._behind and self._is_behind(connection)):
             self._put_in_qt(connection, b"".join(pieces) if len(pieces) > 1 else pieces[0])
             return
         if len(pieces) > _MAX_PIECES:
             pieces = [b"".join(pieces)]
-        # Asked while nobody tells us of the end: it is -1 as soon as Qt has closed it, and its number may be another's.
+        # Asked each time while no signal is connected: it is -1 as soon as Qt has closed it, after which its number may
+        # be used again.
         descriptor = self._file if self._file >= 0 else self._descriptor()
         try:
             sent = os.writev(descriptor, pieces)
-        except OSError:  # Qt meets the same, and knows what to do
+        except OSError:  # Qt gets the same error and handles it
             sent = 0
         if sent != sum(map(len, pieces)):
             self._leave_to_qt(connection, pieces, sent)
 
     def _put_piece(self, connection: Writable, pieces: Sequence[bytes]) -> None:
-        """Do the same for the reply that most are: one piece, nothing before it, and the descriptor known."""
+        """Do the same for most replies: one piece, nothing before it, and the descriptor known."""
         piece = pieces[0]
         try:
             sent = os.write(self._file, piece)
@@ -171,12 +172,12 @@ class Writer:
 
     def _put_in_qt(self, connection: Writable, data: bytes) -> None:
         self._behind = True
-        if not Writer._qt_wrote:  # a store each time would have Python forget what it knows of the class
+        if not Writer._qt_wrote:  # storing it each time would invalidate Python's cache of the class
             Writer._qt_wrote = True
         socket = connection.socket
         socket.write(data)
-        # At once: on a peer's half-close Qt drops what it still buffers, and the way through
-        # the write notifier costs as much as this system call.
+        # At once, because on a peer's half-close Qt drops what it still buffers; and the write notifier costs as much
+        # as this system call.
         socket.flush()
         self._remember(connection, data)
 
@@ -189,7 +190,7 @@ class Writer:
     # ---- what Qt keeps, and drops where the peer closes its half
 
     def _remember(self, connection: Writable, data: bytes) -> None:
-        """Keep *data* for as long as Qt keeps it."""
+        """Keep *data* as long as Qt buffers it."""
         socket = connection.socket
         if self._descriptor is None or socket is None or connection.engine.interleaves:
             return
@@ -199,19 +200,21 @@ class Writer:
                 return
             try:
                 self._unsent = UnsentBytes(self._descriptor())
-            except OSError:  # no descriptor is left: then it is lost
+            except OSError:  # no descriptor is left, so it is lost if the peer closes its half
                 return
             self.watch_end(connection)
         self._unsent.add(data, waiting)
 
     def forget_unsent(self) -> None:
-        """Keep no more what Qt may still keep."""
+        """Forget what Qt may still buffer."""
         given, self._unsent = self._unsent, None
         if given is not None:
             given.close()
 
     def hand_over_unsent(self, core: ServerCore, socket: Any, *, whole: bool) -> None:
-        """Have the last bytes of a *whole* reply written though Qt has closed *socket*, where its peer reads on."""
+        """Have the last bytes of a *whole* reply written although Qt has closed *socket*, where its peer goes on
+        reading.
+        """
         given, self._unsent = self._unsent, None
         if given is None:
             return
@@ -230,9 +233,9 @@ class Writer:
     # ---- what the peer does
 
     def watch_end(self, connection: Writable) -> None:
-        """From now on hear of the socket's end; if that was before, hear it now.
+        """Connect to the signal of the socket's end; if that is past, act as on the signal.
 
-        Connecting a signal costs a fifth of what a connection for one request costs, and that needs none.
+        Connecting a signal costs a fifth of a connection for one request, which does not need it.
         """
         socket = connection.socket
         if self.watches_end or socket is None:
@@ -243,22 +246,22 @@ class Writer:
             return
         self.watches_end = True
         socket.disconnected.connect(connection.on_disconnected)
-        # Qt closes it only on its way to that signal, and until the slot has run no code of others does.
+        # Qt closes it only just before that signal, and no user code runs before the slot has run.
         self._file = descriptor
 
     @property
     def writes_to_system(self) -> bool:
-        """Whether plain bytes may be written to a descriptor; where not, only Qt can write."""
+        """Return whether plain bytes may be written to a descriptor; where not, only Qt can write."""
         return self._descriptor is not None
 
     def watch_drain(self, connection: Writable) -> None:
-        """From now on hear of bytes the peer takes. Most connections never need it."""
+        """Connect to the signal that the peer took bytes. Most connections never need it."""
         if not self._watches_drain and connection.socket is not None:
             self._watches_drain = True
             sockets.connect_written(connection.socket, connection.on_bytes_written)
 
     def unwatch(self, connection: Writable, socket: Any) -> None:
-        """Hear nothing more of *socket*, which another protocol takes over."""
+        """Disconnect all signals of *socket*, which another protocol takes over."""
         if self.watches_end:
             socket.disconnected.disconnect(connection.on_disconnected)
         if self._watches_drain:
@@ -266,7 +269,7 @@ class Writer:
         self.forget_unsent()
 
     def go_on(self, connection: Writable) -> None:
-        """The peer took bytes: give the socket what HTTP/2 streams have left."""
+        """Write what HTTP/2 streams have left, because the peer took bytes."""
         if self._choked:
             self.flush(connection)
         if self.windowed:
@@ -275,13 +278,13 @@ class Writer:
     # ---- how much waits for the peer
 
     def backlog(self, connection: Writable, stream_id: int) -> int:
-        """Bytes queued for this stream, or written to the socket, that have not left yet."""
+        """Return the bytes queued for this stream, or in the socket, that are not written yet."""
         if connection.socket is None:
             return 0
         return connection.engine.backlog(stream_id) + sockets.bytes_to_write(connection.socket)
 
     def check_backlog(self, connection: Writable) -> None:
-        """Hold back further requests of a peer that does not read its replies."""
+        """Stop reading requests of a peer that does not read its replies."""
         if connection.engine.interleaves:
             self._check_windows(connection)
             return
@@ -292,17 +295,19 @@ class Writer:
             connection.reader.hold(connection, HELD_BY_PEER, True)
 
     def release_reader(self, connection: Writable) -> None:
-        """Read on, and serve on, where the peer has taken most of what it was held back for."""
+        """Go on reading and serving, where the peer has taken most of what waited for it."""
         if sockets.bytes_to_write(connection.socket) < WRITE_HIGH // 2:
             connection.reader.hold(connection, HELD_BY_PEER, False)
             connection.resume()
 
     def _unread(self, connection: Writable) -> int:
-        """Bytes of replies that the socket and the engine hold for the peer, but for the largest in the engine."""
+        """Return the bytes of replies that the socket and the engine hold for the peer, except for the largest in the
+        engine.
+        """
         return int(sockets.bytes_to_write(connection.socket)) + connection.engine.waits.queued()
 
     def look_at_windows(self, connection: Writable) -> None:
-        """Serve on where the peer has taken what waited for its windows, or has given it up."""
+        """Go on serving, where the peer has taken what waited for its windows, or has cancelled it."""
         if connection.socket is not None and self._unread(connection) < WRITE_HIGH // 2:
             self.windowed = False
             connection.core.post(connection.resume)
@@ -311,7 +316,7 @@ class Writer:
         self.unchecked = 0
         if connection.socket is None:
             return
-        # Before the flush: over TLS, a write makes Qt read on.
+        # Before the flush, because over TLS a write makes Qt read more.
         self.windowed = self._unread(connection) >= WRITE_HIGH
         self.flush(connection)
         if self.windowed and connection.socket is not None:
