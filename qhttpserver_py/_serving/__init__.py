@@ -1,5 +1,5 @@
 """What happens between a dispatched request and its reply: handlers, results, upgrades, mounted applications.
 
-May know connections, exchanges and requests; the servers above are made of it. A request enters with its exchange and
-leaves with a result as its reply.
+It may import connections, exchanges and requests; its classes are the parts of the servers. A request enters with its
+exchange, and leaves with a result as its reply.
 """

@@ -12,7 +12,7 @@ _UNSAFE = {code: f"\\x{code:02x}" for code in (*range(32), 34, *range(127, 256))
 
 
 class AccessLog:
-    """Writes a line per reply to *stream*, and stops for good when the stream cannot be written to."""
+    """Writes a line per reply to *stream*, and stops when the stream cannot be written to."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream: TextIO | None = stream
@@ -28,7 +28,7 @@ class AccessLog:
         try:
             self._stream.write(line)
             self._stream.flush()
-        except (OSError, ValueError):  # the reader of our pipe has gone, or the stream was closed
+        except (OSError, ValueError):  # the reader of the pipe has ended, or the stream was closed
             self._stream = None
 
     def _now(self) -> str:
@@ -47,5 +47,5 @@ def request_line(request: QHttpServerRequest) -> str:
 
 
 def printable(target: bytes) -> str:
-    """Return *target* as text, with everything escaped that could end a line, steer a terminal or not be encoded."""
+    """Return *target* as text, with everything escaped that could end a line, control a terminal, or not be encoded."""
     return target.decode("latin-1").translate(_UNSAFE)

@@ -1,4 +1,4 @@
-"""From what a handler returned to a reply: at once, as a stream, or when an awaited result is there."""
+"""Makes a reply of what a handler returned: at once, as a stream, or when an awaited result is there."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Answers:
     def observe(self, request: QHttpServerRequest, status: int, size: int, began: float) -> None:
         """Tell the observers of a reply; *began* is when its request came, as ``time.monotonic()``."""
         elapsed = monotonic() - began
-        if request._message.method == "HEAD":  # the reply had no body, whatever its handler gave
+        if request._message.method == "HEAD":  # the reply had no body, whatever its handler returned
             size = 0
         for observer in tuple(self.observers):
             try:
@@ -126,7 +126,7 @@ class Answers:
 
     def respond(self, exchange: Exchange, request: QHttpServerRequest, response: QHttpServerResponse) -> None:
         """Answer with a whole response, which after-request handlers see first."""
-        if self.after:  # the handler may return its object again, and what they add is for this request
+        if self.after:  # a copy: the handler may return its object again, and what they add is for this request only
             response = response._copy()
         pending = self._run_after(request, response)
         if not pending:
@@ -143,13 +143,13 @@ class Answers:
             self.respond(exchange, request, response)
 
     def _run_after(self, request: QHttpServerRequest, response: QHttpServerResponse) -> list[Any]:
-        """Run the after-request handlers; return what the coroutine ones among them still have to do."""
+        """Run the after-request handlers; return the calls that have to wait for a coroutine among them."""
         pending: list[Any] = []
         for bound in self.after:
             callback = bound.callback
             if callback is None:
                 continue
-            if pending or bound.is_coroutine:  # order is kept: all later ones wait
+            if pending or bound.is_coroutine:  # to keep the order, all later ones wait
                 pending.append(partial(callback, request, response))
                 continue
             try:
@@ -163,7 +163,7 @@ class Answers:
     # ---- streams
 
     def stream(self, exchange: Exchange, request: QHttpServerRequest, source: Source, shape: Shape | None) -> None:
-        """Answer with what *source* gives; *shape* has status and headers where the handler named them."""
+        """Answer with what *source* gives; *shape* has the status and headers that the handler returned with it."""
         status, headers = 200, []
         if shape is not None:
             status, headers = shape.status, list(shape.fields)
@@ -205,7 +205,7 @@ class Answers:
             self.respond(exchange, request, empty_response(500))
 
     def await_handler(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
-        """Follow what a handler that has the responder returned; it answers by itself, or by its result."""
+        """Wait for what a handler that has the responder returned; it answers by the responder, or by its result."""
         if result is None:
             return
 
@@ -218,8 +218,8 @@ class Answers:
 
 
 def follow(core: ServerCore, exchange: Exchange, result: object, done: Any) -> bool:
-    """Call *done* with the outcome of something awaitable; return False where it is no such thing."""
-    from qhttpserver_py._loop.awaitables import CANCELLED, watch  # loaded by the first result that comes late
+    """Call *done* with the outcome of an awaitable *result*; return False where it is not awaitable."""
+    from qhttpserver_py._loop.awaitables import CANCELLED, watch  # loaded by the first awaitable result
 
     def settled(value: object, error: BaseException | None) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Which class a WebSocket is of, and what has to be installed for it."""
+"""Which class of WebSocket is used, and what has to be installed for it."""
 
 from __future__ import annotations
 

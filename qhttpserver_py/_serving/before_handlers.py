@@ -1,4 +1,4 @@
-"""The part of QHttpServer that asks before-request handlers whether a request may go on."""
+"""The part of QHttpServer that calls before-request handlers, which decide whether a request may go on."""
 
 from __future__ import annotations
 
@@ -25,19 +25,21 @@ Serve = Callable[["Exchange", QHttpServerRequest, "QHttpServerResponder"], None]
 
 
 class Policy(Protocol):
-    """What decides by a request's head alone, before any handler; it may run user code."""
+    """Decides by a request's head alone, before any handler; it may run user code."""
 
     def decide_by_head(self, request: QHttpServerRequest) -> HeadDecision:
-        """Return what answers *request*, if it may not go on, and fields for whatever reply follows."""
+        """Return what answers *request*, if it may not go on, and fields that are added to its reply."""
         ...
 
     def fields(self, request: QHttpServerRequest | None) -> Headers:
-        """Return the fields for a reply to *request*; None, and no user code runs: it could not be read."""
+        """Return the fields for a reply to *request*. It is None where the request could not be read; then no user code
+        runs.
+        """
         ...
 
 
 class BeforeHandlers:
-    """What every request is asked before anything else: routed or not, upgrades and streamed bodies too."""
+    """Runs before-request handlers for every request: routed or not, upgrades and streamed bodies too."""
 
     def __init__(self, core: ServerCore, answers: Answers) -> None:
         self.handlers: Sequence[ContextBound] = ()
@@ -69,7 +71,7 @@ class BeforeHandlers:
             decision = policy.decide_by_head(request)
         except Exception as error:  # noqa: BLE001 - user code: a failed check admits nothing
             decision = HeadDecision(failure_reply(self._core, error, label), policy.fields(None))
-        if not request._message.complete:  # once: a token may be good for one request
+        if not request._message.complete:  # it is kept, because a token may be valid for one request only
             request._message.decision = decision
         return decision
 
@@ -124,7 +126,7 @@ class BeforeHandlers:
             elif exchange.message.websocket and exchange.connection is not None:
                 exchange.connection.hold_upgrade(True)
             return False
-        return not exchange.state  # a handler that spun an event loop may have seen the peer leave
+        return not exchange.state  # while a handler spun an event loop, the peer may have left
 
     def _turn_away(self, exchange: Exchange, request: QHttpServerRequest, result: object) -> None:
         connection = exchange.connection

@@ -1,4 +1,4 @@
-"""What user code raised, as a reply."""
+"""Makes a reply of what user code raised."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
 
 
 class Reporter(Protocol):
-    """Where exceptions of user code are shown."""
+    """Shows exceptions of user code."""
 
     shows_errors: bool
 
@@ -21,7 +21,9 @@ class Reporter(Protocol):
 
 
 def failure_reply(reporter: Reporter, error: Exception, label: str) -> QHttpServerResponse:
-    """Return the reply to what the user code called *label* raised: *error* itself, or 500 once it was reported."""
+    """Return the reply to *error*, raised by the user code called *label*: the response it contains, or 500, after it
+    was reported.
+    """
     if isinstance(error, HttpError):
         try:
             return response_of(error)
@@ -37,7 +39,7 @@ def failure_reply(reporter: Reporter, error: Exception, label: str) -> QHttpServ
 
 
 def response_of(error: HttpError) -> QHttpServerResponse:
-    """Return the response that *error* stands for.
+    """Return the response of *error*.
 
     Raises:
         TypeError: its body is nothing that can be sent at once, or its headers are none.

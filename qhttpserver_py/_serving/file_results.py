@@ -1,4 +1,4 @@
-"""Files as results: the whole of one, or what a range or a condition of the request asks for (RFC 9110 13, 14)."""
+"""Files as results: a whole file, or what a range or a condition of the request asks for (RFC 9110 13, 14)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def file_result(
 ) -> tuple[QHttpServerResponse | QIODevice, Shape | None]:
     """Return a response, or a device to stream, for the part of a file that *request* asks for; and its shape.
 
-    *shape* is what the handler gave beside the file. Its status, where it is not 200, wins over ranges and conditions.
+    *shape* is what the handler returned with the file. With a status other than 200, ranges and conditions are ignored.
     """
     path = result.path if isinstance(result, Attachment) else os.fspath(result)
     opened = open_file(path)
@@ -75,7 +75,7 @@ def file_result(
 
 
 def asked_part(request: QHttpServerRequest, response: QHttpServerResponse) -> QHttpServerResponse:
-    """Return *response*, or if it is a file, what a range or a condition of *request* makes of it."""
+    """Return *response*, or if it is a file, the response to a range or a condition of *request*."""
     target = response._file
     message = request._message
     if target is None or response._status != 200 or not _is_conditional(message):
@@ -115,7 +115,7 @@ def _without_file(
 ) -> tuple[QHttpServerResponse, Shape | None]:
     if decision.status != 304:
         return _refusal(decision, opened.representation.size), None
-    # RFC 9110 15.4.5: what a 200 would have told caches, the handler's own fields too.
+    # RFC 9110 15.4.5: the fields for caches that a 200 would have, the handler's own too.
     merged = _shape(304, [*fields, *validator_fields(opened.representation)], shape)
     return empty_response(304), merged
 

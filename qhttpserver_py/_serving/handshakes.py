@@ -27,7 +27,7 @@ def stay_http(connection: Channel) -> None:
 
 def handshake_fault(message: Message) -> tuple[int, str] | None:
     """Return status and reason where the request is no valid opening handshake (RFC 6455 4.2.1), else None."""
-    # The engine has seen to method, HTTP version, Host, Upgrade, Connection and the missing body.
+    # The engine has checked method, HTTP version, Host, Upgrade, Connection and that there is no body.
     if fields_named(message, b"sec-websocket-version") != [b"13"]:
         return 426, "only version 13 of the WebSocket protocol is supported"
     if message.protocol:  # RFC 8441 5: no key
@@ -39,12 +39,12 @@ def handshake_fault(message: Message) -> tuple[int, str] | None:
 
 
 def offered_subprotocols(message: Message) -> list[str]:
-    """Return the sub-protocols the client would speak, best first (RFC 6455 4.1)."""
+    """Return the sub-protocols that the client offers, in its order of preference (RFC 6455 4.1)."""
     return [name.decode("latin-1") for name in fields_named(message, b"sec-websocket-protocol")]
 
 
 def fields_named(message: Message, wanted: bytes) -> list[bytes]:
-    """Return the elements of the list that all fields of that name make up (RFC 9110 5.6.1)."""
+    """Return the elements of all fields of that name, which are one list (RFC 9110 5.6.1)."""
     values = [value for name, value in message.headers if name == wanted]
     return [element for part in b",".join(values).split(b",") if (element := part.strip(b" \t"))]
 
@@ -57,7 +57,9 @@ def _is_key(key: bytes) -> bool:
 
 
 def refusal_reply(status: int, text: bytes, fields: Headers = ()) -> bytes:
-    """Return the whole reply that refuses an upgrade: *text* as body and, where it can be, as reason phrase."""
+    """Return the whole reply that refuses an upgrade: *text* is the body and, where that is possible, the reason
+    phrase.
+    """
     printable = 0 < len(text) <= MAXIMUM_PHRASE and all(31 < octet < 127 for octet in text)
     phrase = text if printable else PHRASES.get(status, b"")
     options = b"close"
@@ -72,5 +74,5 @@ def refusal_reply(status: int, text: bytes, fields: Headers = ()) -> bytes:
 
 
 def log_refused(status: int, detail: str) -> None:
-    """Say why an upgrade was refused."""
+    """Log why an upgrade was refused."""
     log.info(log.HTTP1, f"WebSocket upgrade refused with {status}: {detail!r}")

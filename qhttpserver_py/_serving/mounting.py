@@ -1,4 +1,4 @@
-"""Applications that serve all paths below a prefix: a rule of their own, or what comes behind all rules."""
+"""Applications that serve all paths below a prefix: by a rule, or behind all rules."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Host(Protocol):
 
 
 def mount_at(host: Any, prefix: str, handler: Callable[..., Any], serve: Serve, close: Callable[[], None]) -> bool:
-    """Have *serve* answer what is below *prefix*, by the exchange; return False where the rule is refused.
+    """Call *serve* with the exchange of each request below *prefix*; return False where the rule is refused.
 
-    *handler* is the same for whoever calls it by request and responder. *close* is called when the server closes.
+    *handler* does the same with a request and a responder. *close* is called when the server closes.
     """
     router: QHttpServerRouter = host._router
     pattern = f"{re.escape(prefix)}(?:/.*)?" if prefix else ".*"

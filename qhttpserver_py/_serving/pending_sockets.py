@@ -33,11 +33,11 @@ MAXIMUM_PENDING = 30
 """Upgraded sockets that may wait to be fetched; the next handshake gets 503."""
 
 PENDING_SECONDS = 1.0
-"""How long the peer of a WebSocket may take to agree to its close where the server's grace is no longer."""
+"""How long the peer of a WebSocket may take to agree to its close at least, in seconds, when the server is closed."""
 
 
 class _NoSeat:
-    """Of a socket whose connection goes on counting for itself."""
+    """The seat of a socket whose connection is still counted."""
 
     def free(self) -> None:
         """Do nothing."""
@@ -53,7 +53,7 @@ class PendingSockets:
         return len(self._waiting)
 
     def full(self) -> bool:
-        """Whether one more upgrade would pass the bound; sockets whose peer left make room."""
+        """Return whether one more upgrade would exceed the bound, after sockets whose peer left were dropped."""
         if len(self._waiting) >= MAXIMUM_PENDING:
             self.drop_closed()
         return len(self._waiting) >= MAXIMUM_PENDING
@@ -68,15 +68,15 @@ class PendingSockets:
         """Make a QWebSocket of the connection's socket and queue it.
 
         *rest* is what the peer sent behind the handshake *message*, *subprotocol* what the answer
-        names, empty for none. The QWebSocket dies with *parent* as long as nobody fetches it.
+        names, empty for none. The QWebSocket is deleted with *parent* as long as it is not fetched.
 
         Returns:
-            False where the socket was lost on the way.
+            False where the socket disconnected meanwhile.
         """
         socket = connection.release()
         if socket is None:
             return False
-        # Frames that wait in Qt's buffer would be read by the QWebSocket before anybody listens to it.
+        # The QWebSocket would read frames in Qt's buffer before any slot is connected.
         rest += bytes(socket.readAll().data())
         _forget_trackers(socket)
         websocket = _shake_hands(socket, message.raw, subprotocol)
@@ -105,11 +105,11 @@ class PendingSockets:
         return True
 
     def add_tunnel(self, websocket: WebSocket) -> None:
-        """Queue a WebSocket that came over HTTP/2, whose connection is counted by itself."""
+        """Queue a WebSocket that came over HTTP/2, whose connection is still counted."""
         self._waiting.append((websocket, websocket, b"", _NoSeat()))
 
     def next(self) -> Any:
-        """Return the oldest waiting socket, the caller's from now on; None when there is none."""
+        """Return the oldest waiting socket, which belongs to the caller from now on; None when there is none."""
         while self._waiting:
             websocket, socket, rest, _seat = self._waiting.popleft()
             if type(websocket) is WebSocket and isValid(websocket):
@@ -119,13 +119,13 @@ class PendingSockets:
             if isValid(websocket):
                 websocket.setParent(None)
                 _release_signals(socket, rest)
-                # Not now: the caller connects its slots when this returns.
+                # Later, because the caller connects its slots when this has returned.
                 QTimer.singleShot(0, lambda: _deliver(socket))  # noqa: B023 - returns at once
                 return websocket
         return None
 
     def close(self) -> None:
-        """Close what nobody fetched."""
+        """Close what was not fetched."""
         while self._waiting:
             _close(*self._waiting.popleft())
 
@@ -139,7 +139,8 @@ def make_native(
     parent: QObject | None,
     fields: Headers = (),
 ) -> tuple[Any, Any, bytes, Any]:
-    """Return a WebSocket, its Qt socket, what came behind the handshake, and its seat; the first None if it was lost.
+    """Return a WebSocket, its Qt socket, what came behind the handshake, and its seat; the first is None if it
+    disconnected.
 
     Raises:
         HandshakeError: the request cannot be accepted; nothing was done to the connection.
@@ -168,7 +169,7 @@ def _shake_hands(socket: Any, head: bytes, subprotocol: str) -> QWebSocket | Non
         server.setSupportedSubprotocols([subprotocol])
     unget(socket, head)
     server.handleConnection(socket)
-    # It reads the request by a posted call; by then more could have come from the peer.
+    # It reads the request in a posted call, before which more could come from the peer.
     QCoreApplication.sendPostedEvents(server, QEvent.Type.MetaCall.value)
     websocket: Any = server.nextPendingConnection()
     if websocket is not None:
@@ -191,7 +192,7 @@ def _belong(socket: Any, websocket: Any) -> None:
 
 
 def _free_at_end(websocket: Any, seat: Seat) -> None:
-    """Have the limits on connections count *websocket* as long as it is connected, whoever owns it."""
+    """Count *websocket* against the limits of connections as long as it is connected, whoever owns it."""
 
     def free(*_: object) -> None:  # a function, see ``when_destroyed()``
         seat.free()
@@ -214,15 +215,15 @@ def _release_signals(socket: Any, rest: bytes) -> None:
     if isValid(socket):
         socket.blockSignals(False)
         unget(socket, rest)
-        socket.setReadBufferSize(0)  # the QWebSocket's business from here on
+        socket.setReadBufferSize(0)  # the QWebSocket reads it from here on
 
 
 def _deliver(socket: Any) -> None:
-    """The application has connected its slots: tell the QWebSocket what happened before."""
+    """Emit the signals of what happened before the application had connected its slots."""
     if isValid(socket) and socket.bytesAvailable():
         socket.readyRead.emit()
     if isValid(socket) and isinstance(socket, QSslSocket):
-        socket.flush()  # decrypts what its buffer had no room for
+        socket.flush()  # decrypts what did not fit into its buffer
     if isValid(socket) and socket.state() == socket.SocketState.UnconnectedState:
         socket.stateChanged.emit(socket.state())
 
@@ -231,7 +232,7 @@ def _close(websocket: Any, socket: Any, rest: bytes, seat: Seat | _NoSeat) -> No
     if type(websocket) is WebSocket:
         if isValid(websocket):
             websocket.disconnected.connect(websocket.deleteLater)
-            websocket.start(rest)  # so as to hear that the peer agrees
+            websocket.start(rest)  # it has to read that the peer agrees
             going_away(websocket)
             if not _is_open(socket):
                 websocket.deleteLater()
@@ -244,7 +245,7 @@ def _close(websocket: Any, socket: Any, rest: bytes, seat: Seat | _NoSeat) -> No
             socket.blockSignals(False)
         websocket.close(QWebSocketProtocol.CloseCode.CloseCodeGoingAway)
         if isValid(socket):
-            socket.disconnectFromHost()  # a close frame from the peer is not worth the wait
+            socket.disconnectFromHost()  # without waiting for a close frame of the peer
         websocket.deleteLater()
     seat.free()
 

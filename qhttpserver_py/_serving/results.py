@@ -1,7 +1,7 @@
-"""What a handler may return, turned into a response.
+"""Makes a response of what a handler returned.
 
-``text_reply`` is the short way of the hot path; ``immediate`` handles everything that needs no
-waiting. Streams and things to await are told apart by the server, which knows how to wait.
+``text_reply`` is the short way of the hot path; ``immediate`` handles everything that needs no waiting. Streams and
+awaitable results are handled in ``answers.py``.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _Reply = tuple[tuple[Header, ...], bytes]
 
 
 def text_reply(text: str) -> _Reply | None:
-    """Return the header fields and the body that a ``str`` result stands for.
+    """Return the header fields and the body of a ``str`` result.
 
-    None where UTF-8 cannot express it, for a lone surrogate: whoever makes a response of it is told.
+    None where UTF-8 cannot express it, because of a lone surrogate; making a response of it raises the error.
     """
     try:
         body = text.encode()
     except UnicodeEncodeError:
         return None
-    # sniff() spelled out for what most text is: a call less for each request.
+    # The code of sniff() for most text, which saves a call for each request.
     if (
         body
         and FILTER.anchored(body) is None
@@ -61,7 +61,7 @@ def empty_response(status: int) -> QHttpServerResponse:
 
 
 def immediate(result: object) -> QHttpServerResponse | None:
-    """Return the response *result* stands for, or None if it is no result of that kind."""
+    """Return the response of *result*, or None if it needs waiting or is a stream."""
     if isinstance(result, QHttpServerResponse):
         return result
     if result is None:
@@ -76,7 +76,7 @@ def immediate(result: object) -> QHttpServerResponse | None:
 
 
 def response_body(body: object) -> QHttpServerResponse | None:
-    """Return the response of *body* where no request is at hand that could ask for a part of a file."""
+    """Return the response of *body* where there is no request that could ask for a part of a file."""
     return QHttpServerResponse.fromFile(body) if isinstance(body, PurePath) else immediate(body)
 
 
@@ -92,12 +92,12 @@ class Shape:
         self.fields = header_fields(rest[1]) if len(rest) > 1 else []
 
     def merged(self, headers: Iterable[Header]) -> list[Header]:
-        """Return *headers* with the tuple's fields, which win over those of the same name."""
+        """Return *headers* with the tuple's fields, which replace those of the same name."""
         named = {name for name, _ in self.fields}
         return [field for field in headers if field[0] not in named] + self.fields
 
     def apply(self, response: QHttpServerResponse) -> QHttpServerResponse:
-        """Give *response* the tuple's status and headers."""
+        """Set the tuple's status and headers in *response*."""
         shaped = QHttpServerResponse.__new__(QHttpServerResponse)
         shaped._status = self.status
         shaped._headers = self.merged(response._headers)

@@ -1,4 +1,4 @@
-"""Bodies that a handler takes as they arrive."""
+"""Gives a request the body that its handler takes as it arrives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""WebSockets over HTTP/2 (RFC 8441): an extended CONNECT as a stream of octets, and as a request like HTTP/1's."""
+"""WebSockets over HTTP/2 (RFC 8441): makes a stream of octets, and a request like that of HTTP/1, of an extended
+CONNECT.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,13 @@ HALF_OPEN_SECONDS = 2.0
 
 
 def as_upgrade(message: Message) -> None:
-    """Make of an extended CONNECT the GET of a handshake, which it stands for: user code sees no difference."""
+    """Turn an extended CONNECT into the GET of a handshake, so that user code sees no difference."""
     if message.protocol == b"websocket":
         message.method, message.websocket = "GET", True
 
 
 class _Input:
-    """What the exchange tells of the octets that come."""
+    """The consumer of the octets that come, as the exchange needs it."""
 
     __slots__ = ("_carrier",)
 
@@ -36,19 +38,19 @@ class _Input:
         self._carrier = carrier
 
     def feed(self) -> None:
-        """More has come, or the end."""
+        """Pass on that more has come, or the end."""
         self._carrier.fed()
 
     def abort(self, reason: str) -> None:
-        """Nothing more will come; the exchange says so by its own hook."""
+        """Do nothing: the exchange calls the hook of its cancellation."""
 
     def waits_for_peer(self) -> bool:
-        """Return whether the peer is waited for: not by the deadlines of requests."""
+        """Return False: the deadlines of requests do not apply."""
         return False
 
 
 class TunnelCarrier:
-    """One stream of an HTTP/2 connection; its windows hold each side back."""
+    """One stream of an HTTP/2 connection; flow control is that of the stream."""
 
     __slots__ = ("_exchange", "_is_gone", "_is_started", "_left", "_owner", "_written")
 
@@ -56,7 +58,7 @@ class TunnelCarrier:
         self._exchange = exchange
         self._owner: Owner
         self._is_started = self._is_gone = False
-        self._written = self._left = 0  # octets given to the connection, and those of them that have left
+        self._written = self._left = 0  # octets given to the connection, and those of them that were written
 
     def attach(self, owner: Owner, parent: QObject) -> None:  # noqa: ARG002 - nothing here is Qt's
         """See ``Carrier``."""
@@ -83,7 +85,7 @@ class TunnelCarrier:
         if data:
             self._exchange.consumed_body(len(data))
         elif message.complete and not self._is_gone:
-            self.finish()  # as the peer did, which is no close of a WebSocket's
+            self.finish()  # the peer has ended its half without a close frame
         return data
 
     def write(self, pieces: Pieces) -> None:
@@ -115,7 +117,7 @@ class TunnelCarrier:
         exchange.end(b"")
         stream_id = exchange.stream_id
 
-        def reset() -> None:  # nothing where the stream is gone
+        def reset() -> None:  # it does nothing where the stream is closed
             connection.engine.abort(stream_id)
             connection.flush()
 
@@ -159,6 +161,6 @@ def make_tunnelled(
     message = exchange.message
     agreed = protocol.accept_tunnel(message.headers, subprotocol)
     message.streaming = True
-    exchange.wait()  # the responder goes when this request has been served, and the tunnel stays
+    exchange.wait()  # the responder is dropped when this request has been served, and the tunnel stays
     exchange.begin(200, [*agreed, *fields])
     return WebSocket(TunnelCarrier(exchange), protocol, Handshake(request, subprotocol), parent)

@@ -42,7 +42,7 @@ NOT_CONNECTED = "WebSocket received but no slots connected to QWebSocketServer::
 
 
 class Upgrades:
-    """Decides on the handshakes of one server, and has the sockets that came of them.
+    """Decides on the handshakes of one server, and holds the sockets that were made.
 
     It finds its server through the core, because the server ends with its last reference.
     """
@@ -92,7 +92,7 @@ class Upgrades:
     # ---- the end
 
     def close(self, timeout: int) -> None:
-        """Close what nobody fetched, and the sockets of routes and mounted applications within *timeout* ms."""
+        """Close sockets that were not fetched, and those of routes and mounted applications within *timeout* ms."""
         self.pending.close()
         for socket in tuple(self.sockets):
             going_away(socket, max(timeout / 1000, PENDING_SECONDS))
@@ -105,7 +105,7 @@ class Upgrades:
     # ---- a handshake
 
     def upgrade(self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
-        """Decide on a request that asks for an upgrade to WebSocket; routes are not consulted."""
+        """Decide on a request that asks for an upgrade to WebSocket; routes of requests are not looked up."""
         connection = exchange.connection
         if connection is None:
             return
@@ -128,7 +128,7 @@ class Upgrades:
         responder: QHttpServerResponder,
         verifiers: list[ContextBound],
     ) -> None:
-        """Ask the next verifier; the rest follows when its verdict is there."""
+        """Call the next verifier, and go on when its verdict is there."""
 
         def settled(value: object, error: BaseException | None) -> None:
             if error is not None:
@@ -138,7 +138,7 @@ class Upgrades:
 
         while verifiers:
             callback = verifiers.pop(0).callback
-            if callback is None:  # its context died
+            if callback is None:  # its context was destroyed
                 continue
             try:
                 verdict = callback(request)
@@ -164,7 +164,7 @@ class Upgrades:
         self, verdict: object, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder
     ) -> bool:
         """Act on a verdict; return False where it passes to the next verifier."""
-        if exchange.connection is None:  # the peer left, or the server is gone, while the verifier ran
+        if exchange.connection is None:  # the peer left, or the server was deleted, while the verifier ran
             return True
         if not isinstance(verdict, Verdict):
             error = TypeError(
@@ -177,11 +177,11 @@ class Upgrades:
         if kind is Verdict.ResponseType.PassToNext:
             return False
         if kind is Verdict.ResponseType.Accept:
-            # From the event loop: whoever fetches may delete the socket, whose signal brought us here.
+            # Later, from the event loop: the slot that fetches may delete the socket, whose signal is on the stack now.
             self._core.post(lambda: self._accept(exchange, request, responder, verdict._subprotocol))
             return True
         status = verdict.denyStatus()
-        if not 300 <= status <= 599:  # RFC 9110 15: anything else would not refuse
+        if not 300 <= status <= 599:  # RFC 9110 15: any other status would not refuse
             log.warning(log.HTTP1, f"deny() with status {status} refuses nothing; sending 403")
             status = 403
         self.refuse(exchange, status, bytes(verdict.denyMessage().data()))
@@ -194,7 +194,7 @@ class Upgrades:
         responder: QHttpServerResponder,
         subprotocol: str,
     ) -> None:
-        """Make the upgrade a verifier has accepted, if it can be made."""
+        """Make the upgrade that a verifier has accepted, if that is possible."""
         if exchange.connection is None:
             return
         server: Any = self._core.server()
@@ -285,7 +285,7 @@ class Upgrades:
         if rest is None:
             if self._bound.listeners:
                 self.refuse(exchange, 400, b"too much data behind the handshake")
-            else:  # close() left it time for a verdict
+            else:  # close() with a timeout has waited for the verdict
                 self.refuse(exchange, 503, b"the server is closing")
             return
         try:
@@ -319,7 +319,7 @@ class Upgrades:
         call_missing_handler(self._core.server(), exchange, request, responder)
 
     def refuse(self, exchange: Exchange, status: int, text: bytes) -> None:
-        """Answer and close; the text is the reason phrase too, where clients of the original look for it."""
+        """Answer and close; the text is the reason phrase too, where clients of Qt's server read it."""
         connection = exchange.connection
         if connection is None:
             return

@@ -1,4 +1,4 @@
-"""Calls the two virtual methods of a server, which its subclasses override, and follows what they return."""
+"""Calls the two virtual methods of a server, which subclasses override, and waits for what they return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WebSockets of mounted applications: which application takes a handshake."""
+"""Finds the mounted application that takes a WebSocket handshake."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ ServeWebSocket = Callable[[Any, Exchange, QHttpServerRequest], None]
 
 
 def mount_for(mounts: Sequence[tuple[str, ServeWebSocket]], message: Message) -> ServeWebSocket | None:
-    """Return what serves WebSockets at the path of *message*: what was mounted first, and what has all paths last."""
+    """Return what serves WebSockets at the path of *message*: the first that was mounted, but what is mounted at "/"
+    last.
+    """
     path = path_of(message)
     for prefix, serve in sorted(mounts, key=lambda mount: not mount[0]):
         if not prefix or path == prefix or path.startswith(f"{prefix}/"):

@@ -1,4 +1,4 @@
-"""Routes of WebSockets: which handler takes a handshake, and what becomes of the socket when it returns."""
+"""Routes of WebSockets: they find the handler of a handshake, call it, and close the socket when it has ended."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LAST_SECONDS = 1.0
 
 
 class _Handler:
-    """A handler without its first parameter, the socket, which is put in just before the call."""
+    """A handler without its first parameter, the socket, which is set just before the call."""
 
     def __init__(self, callback: Callable[..., Any]) -> None:
         self.__wrapped__ = callback  # where its annotations are looked up
@@ -37,7 +37,7 @@ class _Handler:
 
 
 def admits_origin(message: Message, origins: Sequence[str] | None) -> bool:
-    """Return whether a page of the origin that asks may: this host's, a listed one, or none (RFC 6455 10.2)."""
+    """Return whether the Origin of *message* is admitted: this host, a listed one, or none (RFC 6455 10.2)."""
     origin = next((value for name, value in message.headers if name == b"origin"), None)
     if origin is None or (origins is not None and "*" in origins):
         return True
@@ -65,11 +65,11 @@ class Route(NamedTuple):
     options: RouteOptions
 
     def admits(self, message: Message) -> bool:
-        """Return whether a page of the origin that asks may; see ``admits_origin``."""
+        """Return whether the Origin of *message* is admitted; see ``admits_origin``."""
         return admits_origin(message, self.options.origins)
 
     def subprotocol(self, message: Message) -> str:
-        """Return the first sub-protocol of the client's that the route speaks, "" for none."""
+        """Return the first sub-protocol of the client that the route supports, "" for none."""
         return next((name for name in offered_subprotocols(message) if name in self.options.subprotocols), "")
 
     def protocol(self) -> WebSocketProtocol:
@@ -113,7 +113,7 @@ def run(core: Any, route: Route, binding: Any, captures: tuple[object, ...], soc
         if isValid(socket):
             socket.start(rest, queued=True)
             socket.close(INTERNAL)
-        if not isinstance(error, Exception):  # whoever asked for it gets it, when the peer was told
+        if not isinstance(error, Exception):  # it is raised further, after the peer got a close frame
             raise
         core.report(error, label)
         return
@@ -134,12 +134,12 @@ def run(core: Any, route: Route, binding: Any, captures: tuple[object, ...], soc
 
 
 async def _until_done(core: Any, label: str, socket: WebSocket, result: Coroutine[Any, Any, Any]) -> None:
-    """Run the handler, and close the socket with what became of it."""
+    """Run the handler, and close the socket with the code of its outcome."""
     code = INTERNAL  # for whatever it raises, CancelledError and KeyboardInterrupt too
     try:
         await result
         code = NORMAL
-    except ConnectionClosed:  # the peer left; nobody is to blame
+    except ConnectionClosed:  # the peer left, which is no error
         code = NORMAL
     except Exception as error:  # noqa: BLE001 - user code
         core.report(error, label)

@@ -217,9 +217,8 @@ def _stalled_uploads(connection: Timed, streams: StreamDeadlines, now: float, ti
     uploads = {}
     for message, size in connection.engine.waits.uploads():
         exchange = connection.requests.exchanges.get(message.stream_id)
-        if (
-            exchange is None or exchange.body is None or exchange.body.waits_for_peer()
-        ):  # else the peer waits for the server
+        # Where it does not wait for the peer, the peer waits for the server.
+        if exchange is None or exchange.body is None or exchange.body.waits_for_peer():
             uploads[message.stream_id] = message, size
     counts = [(stream_id, size) for stream_id, (_, size) in uploads.items()]
     return [uploads[stream_id][0] for stream_id in streams.uploads.overdue(counts, 1, now, timeout)]

@@ -1,4 +1,4 @@
-"""What carries the octets of a WebSocket: a TCP or TLS socket of Qt's that was taken from HTTP/1."""
+"""Carries the octets of a WebSocket: a TCP or TLS socket of Qt that was taken from HTTP/1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qhttpserver_py._transport import sockets
 from qhttpserver_py._transport.reader import READ_BUFFER
 
 WATCHED = 65536
-"""With more octets than this waiting for the peer, each that leaves is heard of."""
+"""With more octets than this waiting for the peer, the signal of written octets is connected."""
 
 _MAXIMUM_PIECES = 64
 
@@ -22,7 +22,7 @@ Pieces = Sequence[bytes | memoryview]
 
 
 class Owner(Protocol):
-    """The WebSocket on top, which hears what happens. Its slots run user code."""
+    """The WebSocket on top, whose methods are called when something happens. They run user code."""
 
     def on_readable(self) -> None:
         """Octets have come, or may have."""
@@ -42,14 +42,14 @@ class Owner(Protocol):
 
 
 class Carrier(Protocol):
-    """A stream of octets in both directions. It reads nothing unless asked."""
+    """A stream of octets in both directions. It reads only by ``read()``."""
 
     def attach(self, owner: Owner, parent: QObject) -> None:
-        """Tell *owner* from now on; what belongs to Qt dies with *parent*."""
+        """Call *owner* from now on; objects of Qt are deleted with *parent*."""
         ...
 
     def start(self) -> None:
-        """Tell of octets too."""
+        """Call ``on_readable`` too."""
         ...
 
     def read(self) -> bytes:
@@ -65,11 +65,11 @@ class Carrier(Protocol):
         ...
 
     def watch(self) -> None:
-        """Tell the owner of all octets that leave."""
+        """Call ``on_written`` for all octets."""
         ...
 
     def flush(self) -> bool:
-        """Give the system what it takes now."""
+        """Write what the system takes now."""
         ...
 
     def finish(self) -> None:
@@ -77,7 +77,7 @@ class Carrier(Protocol):
         ...
 
     def shut(self) -> None:
-        """Send no more once everything is written; what comes is read, and means nothing."""
+        """Send no more once everything is written; what comes is read and ignored."""
         ...
 
     def abort(self) -> None:
@@ -88,12 +88,12 @@ class Carrier(Protocol):
 class TcpCarrier:
     """A QTcpSocket or QSslSocket, written to directly where the system takes it.
 
-    A write through Qt copies, comes back by a signal for each, and leaves a buffer of 32 KiB with the socket; most
-    messages fit the system's buffer.
+    A write through Qt makes a copy, emits a signal, and leaves a buffer of 32 KiB with the socket; most messages fit
+    into the system's buffer.
     """
 
     _qt_wrote: ClassVar[bool] = False
-    """Qt's first write makes SIGPIPE harmless to the process."""
+    """Whether Qt has written before, by which SIGPIPE is ignored in the process."""
 
     __slots__ = (
         "__weakref__", "_behind", "_file", "_is_tls", "_owner", "_shuts", "_socket", "_through_qt", "_watches",
@@ -103,9 +103,9 @@ class TcpCarrier:
         self._socket: Any = socket
         self._owner: Owner
         self._is_tls = sockets.is_secure(socket)
-        self._file = -1  # for as long as the descriptor is this socket's
-        self._behind = True  # Qt may keep something that must leave first
-        self._through_qt = False  # somebody counts what leaves
+        self._file = -1  # kept as long as the descriptor is this socket's
+        self._behind = True  # Qt may buffer something that must be written first
+        self._through_qt = False  # written octets are counted
         self._watches = False
         self._shuts = False
 
@@ -141,7 +141,7 @@ class TcpCarrier:
                 pieces = (b"".join(pieces),)
             try:
                 sent = os.write(self._file, pieces[0]) if len(pieces) == 1 else os.writev(self._file, pieces)
-            except OSError:  # Qt meets the same, and knows what to do
+            except OSError:  # Qt gets the same error and handles it
                 sent = 0
         for piece in pieces:
             if sent >= len(piece):

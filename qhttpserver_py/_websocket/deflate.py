@@ -1,7 +1,7 @@
 """Compression of messages (RFC 7692), as the opening handshake agreed on it. Pure.
 
-The package ``websockets`` agrees on the parameters. Its extension would have an object made for each frame, which
-costs more than to inflate a short message.
+The package ``websockets`` agrees on the parameters. Its extension needs an object for each frame, which costs more than
+inflating a short message.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from qhttpserver_py._websocket.frames import FrameFault
 WINDOW_BITS = 12
 """Compression keeps 4 KiB of each direction, as ``websockets`` does: an eighth of the memory, nearly the same size."""
 
-_TAIL = b"\0\0\xff\xff"  # what a sender leaves out, and a receiver adds (RFC 7692 7.2.1 and 7.2.2)
+_TAIL = b"\0\0\xff\xff"  # what the sender omits, and the receiver adds (RFC 7692 7.2.1 and 7.2.2)
 
 PROTOCOL_ERROR, TOO_BIG = 1002, 1009
 
 
 def extension() -> Any:
-    """Return what agrees on the parameters in the opening handshake."""
+    """Return the extension that agrees on the parameters in the opening handshake."""
     from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
     return ServerPerMessageDeflateFactory(
@@ -41,7 +41,7 @@ class Agreement(Protocol):
 
 
 class Deflate:
-    """Inflates what comes, and deflates what is sent."""
+    """Inflates messages that come, and deflates those that are sent."""
 
     __slots__ = ("_agreed", "_deflater", "_inflater")
 

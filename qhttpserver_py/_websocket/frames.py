@@ -1,7 +1,7 @@
 """Frames on the wire (RFC 6455 5.2): octets of a client cut into frames, and the heads of our own. Pure.
 
-The package ``websockets`` has a parser too. It costs several times as much, because it asks for the octets of each
-frame in five steps of a generator, and it decodes all frames of a read before anybody can say that he has enough.
+The package ``websockets`` has a parser too. It costs several times as much, because it takes the octets of each frame
+in five steps of a generator; and it decodes all frames of a read, where reading cannot be stopped between two.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Frame(NamedTuple):
 
 
 class FrameReader:
-    """Octets of a client, cut into frames as somebody asks for them."""
+    """Cuts the octets of a client into frames, one at each call of ``next()``."""
 
     __slots__ = ("_at", "_data", "_missing", "_parts", "_unmask")
 
@@ -39,10 +39,10 @@ class FrameReader:
         self._data = b""
         self._at = 0  # what is before is used up
         self._parts: list[bytes] = []  # of a frame that began in _data and is longer
-        self._missing = 0  # octets of it that have not come
+        self._missing = 0  # octets of it that are missing
 
     def feed(self, data: bytes) -> None:
-        """Keep octets until somebody asks for the frames in them."""
+        """Keep octets until ``next()`` is called."""
         if self._missing > len(data):
             self._parts.append(data)
             self._missing -= len(data)
@@ -57,20 +57,20 @@ class FrameReader:
 
     @property
     def has_more(self) -> bool:
-        """Whether octets are left that may hold another frame."""
+        """Return whether octets are left that may contain another frame."""
         return self._at < len(self._data)
 
     def clear(self) -> None:
-        """Forget what was not asked for."""
+        """Forget what is left."""
         self._data, self._at, self._parts, self._missing = b"", 0, [], 0
 
     def next(self, maximum: int, reserved: int) -> Frame | None:
-        """Return the next frame, None where it is not all here.
+        """Return the next frame, None where it is not complete.
 
-        *maximum* is the largest payload, *reserved* the reserved bits that an extension gave a meaning to.
+        *maximum* is the largest payload, *reserved* the reserved bits that an extension uses.
 
         Raises:
-            FrameFault: its head breaks a rule; nothing behind it has a meaning.
+            FrameFault: its head breaks a rule; nothing behind it can be read.
         """
         data, at = self._data, self._at
         have = len(data) - at
@@ -102,7 +102,7 @@ _WORTH_PARTS = 4096
 
 
 def _judge(data: bytes, at: int, have: int, maximum: int, reserved: int) -> tuple[int, int]:
-    """Return where the payload begins and its size, for any frame; (0, 0) where that is not all here."""
+    """Return where the payload begins and its size, for any frame; (0, 0) where the head is not complete."""
     first, second = data[at], data[at + 1]
     if first & 0x70 & ~reserved:
         raise FrameFault(1002, "a reserved bit is set")  # RFC 6455 5.2
@@ -138,7 +138,7 @@ def head(first: int, size: int) -> bytes:
 
 
 def unmasking() -> Unmask:
-    """Return what unmasks, in C where the package came with its extension."""
+    """Return the function that unmasks, in C where the package has its extension."""
     try:
         from websockets.speedups import apply_mask
     except ImportError:

@@ -1,4 +1,4 @@
-"""What the opening handshake of a WebSocket said, as QWebSocket tells it."""
+"""What a WebSocket knows of its opening handshake, in the form of QWebSocket."""
 
 from __future__ import annotations
 

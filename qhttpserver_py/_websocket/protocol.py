@@ -57,7 +57,7 @@ _HTTP1_ONLY = (
 Message = str | bytes
 _QUIET = logging.getLogger("qhttpserver_py.websocket")
 _QUIET.addHandler(logging.NullHandler())
-_QUIET.propagate = False  # what it says is said in Qt's categories
+_QUIET.propagate = False  # its messages would be logged twice: Qt's categories are used
 
 
 class HandshakeError(Exception):
@@ -98,26 +98,26 @@ class WebSocketProtocol:
                 "pip install 'qhttpserver-py[websockets]'"
             ) from error
         self._handshake: Any = ServerProtocol(extensions=[extension()] if compression else None, logger=_QUIET)
-        self._closing: Any = None  # made when somebody closes
+        self._closing: Any = None  # made when the WebSocket is closed
         self._deflate: Deflate | None = None  # where both sides agreed on it
         self._frames = FrameReader(unmasking())
-        self._opcode = 0  # of the message whose fragments come
+        self._opcode = 0  # of the message whose fragments are arriving
         self._compressed = False
-        self._pieces: Any = None  # what has come of it, as one growing buffer
+        self._pieces: Any = None  # what has arrived of it, as one growing buffer
         self._decoder: codecs.IncrementalDecoder | None = None
         self._size = self._fragments = 0
         self._out: list[bytes | memoryview] = []
-        self._over = False  # what still comes has no meaning
+        self._over = False  # what still comes is ignored
         self.maximum_size = maximum_size
         """The octets of the largest message that is taken, inflated."""
         self.pongs: list[bytes] = []
-        """Payloads of the pongs that came since somebody took them."""
+        """Payloads of the pongs that came since this was read."""
         self.is_closing = False
         """Whether a close frame was sent or the connection is over."""
         self.ending: bytes | FrameFault | None = None
-        """How the peer has ended what it sends, as long as that is kept back."""
+        """How the peer has ended what it sends, while that is not applied yet."""
         self.queued = 0
-        """About the octets of messages that ``take()`` will give."""
+        """About how many octets ``take()`` will return."""
         self.ends = False
         """Whether the connection is to be closed once everything is written."""
 
@@ -136,7 +136,8 @@ class WebSocketProtocol:
 
     def _accept(self, headers: Headers, subprotocol: str, fields: Headers = ()) -> tuple[Any, list[bytes]]:
         protocol, self._handshake = self._handshake, None  # it would keep the request
-        # It parses the request itself. That was parsed before, within our own limits: this is what it has to see of it.
+        # It parses the request itself, which was parsed before within our own limits. So it gets only the lines it
+        # needs.
         lines = [b"GET / HTTP/1.1", *(b"%b: %b" % field for field in headers if field[0] in _HANDSHAKE)]
         protocol.receive_data(b"\r\n".join([*lines, b"", b""]))
         requests = protocol.events_received()
@@ -163,13 +164,13 @@ class WebSocketProtocol:
 
     @property
     def has_more(self) -> bool:
-        """Whether octets are left that ``next_message()`` has not looked at."""
+        """Return whether octets are left that ``next_message()`` has not read."""
         return not self._over and self._frames.has_more
 
     def next_message(self, *, may_end: bool = True) -> Message | None:
-        """Return the next message, None where none is complete. A fault of the peer's closes by itself.
+        """Return the next message, None where none is complete. For a fault of the peer the close frame is queued.
 
-        A close frame or a fault is kept, and ``ending`` set, as long as *may_end* is false.
+        A close frame or a fault is not applied, but ``ending`` is set, as long as *may_end* is false.
         """
         if self.ending is not None and may_end:
             self._end(self.ending)
@@ -215,7 +216,7 @@ class WebSocketProtocol:
             self.ending = ending
 
     def _end(self, ending: bytes | FrameFault) -> None:
-        """Fail for a fault; have the package answer the close frame with that payload."""
+        """Fail for a fault, or answer the close frame with that payload."""
         self.ending = None
         if isinstance(ending, FrameFault):
             self.fail(*ending.args)
@@ -252,7 +253,7 @@ class WebSocketProtocol:
         return self._joined(payload, final=final)
 
     def _joined(self, payload: bytes, *, final: bool) -> Message | None:
-        """Add *payload* to the message; return it if that was the last. Text is judged as it comes (RFC 6455 8.1)."""
+        """Add *payload* to the message; return that if it is complete. Text is checked as it arrives (RFC 6455 8.1)."""
         is_text = self._opcode == TEXT
         if self._pieces is None:
             if final:
@@ -303,7 +304,7 @@ class WebSocketProtocol:
         self._out.append(head(0x80 | PING, len(payload)) + payload)
 
     def close(self, code: int, reason: str) -> None:
-        """Queue a close frame, once; what cannot be said so is said as 1000 or 1011."""
+        """Queue a close frame, once; a code that cannot be sent is replaced by 1000 or 1011."""
         if self.is_closing:
             return
         from websockets.exceptions import ProtocolError
@@ -311,7 +312,7 @@ class WebSocketProtocol:
         reason = reason.encode("utf-8", "replace")[:123].decode("utf-8", "ignore")
         try:
             self._protocol.send_close(code, reason)
-        except ProtocolError:  # a code that is not for the wire, such as 1005 and 1006 (RFC 6455 7.4.1)
+        except ProtocolError:  # a code that must not be sent, such as 1005 and 1006 (RFC 6455 7.4.1)
             self._protocol.send_close(NORMAL, reason)
         self._collect()
 
@@ -325,7 +326,7 @@ class WebSocketProtocol:
 
     @property
     def _protocol(self) -> Any:
-        """What the package knows of a connection that is open, or closes."""
+        """The package's protocol object of a connection that is open, or closes."""
         if self._closing is None:
             from websockets.protocol import Protocol, Side, State
 
@@ -342,7 +343,7 @@ class WebSocketProtocol:
 
     @property
     def has_output(self) -> bool:
-        """Whether something is to be written."""
+        """Return whether something is to be written."""
         return bool(self._out)
 
     def take(self) -> list[bytes | memoryview]:
@@ -355,7 +356,7 @@ class WebSocketProtocol:
 
     @property
     def is_agreed(self) -> bool:
-        """Whether the peer has sent its close frame too: nothing more will come."""
+        """Return whether the peer has sent its close frame too, after which nothing more comes."""
         return self._closing is not None and self._closing.close_rcvd is not None
 
     @property

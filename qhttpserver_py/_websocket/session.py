@@ -1,8 +1,8 @@
-"""A WebSocket's life between its carrier and whoever takes its messages: turns, room, silence, and the end.
+"""A WebSocket between its carrier and the consumer of its messages: turns, flow control, silence, and the end.
 
-Strategy: a turn takes messages one by one from the protocol, and none before the one in front of it was handed out and
-somebody has room for the next. What is sent while more messages wait in the turn leaves in one write. A handler may
-open a nested event loop: that holds back this socket's next messages, as in Qt, and nothing else.
+Strategy: a turn takes messages one by one from the protocol, each only after the one before it was delivered and where
+there is room for it. What is sent while more messages wait in the turn is written by one call. A handler may open a
+nested event loop, which delays the next messages of this socket, as in Qt, and nothing else.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAXIMUM_QUEUE = 64
 """Messages that wait for ``async for``; beyond, nothing is read from the peer."""
 
 MESSAGES_PER_TURN = 128
-"""Messages handed out in one go before other connections and the GUI get their turn."""
+"""Messages that are delivered in one turn before other connections and the GUI get theirs."""
 
 CLOSE_SECONDS = 10.0
 """How long the peer may take to agree to a close, and to read what was sent before it."""
@@ -49,22 +49,22 @@ OPEN, CLOSING, CLOSED = State.ConnectedState, State.ClosingState, State.Unconnec
 
 
 class Listener(Protocol):
-    """The WebSocket of the user's. Each of these runs user code."""
+    """The user's WebSocket. Each of these methods runs user code."""
 
     def handOut(self, message: Message) -> None:
-        """A message came, and no coroutine takes it."""
+        """Deliver a message that no coroutine takes."""
         ...
 
     def reportPong(self, milliseconds: int, payload: bytes) -> None:
-        """A pong came."""
+        """Report a pong."""
         ...
 
     def reportState(self, state: State) -> None:
-        """It closes, or is closed."""
+        """Report that it closes, or is closed."""
         ...
 
     def reportWritten(self, count: int) -> None:
-        """The system took octets."""
+        """Report that the system took octets."""
         ...
 
     def reportError(self, error: Any) -> None:
@@ -104,14 +104,14 @@ class Session:
         self._listener: Any = weakref.ref(listener)
         self.state = OPEN
         self.queue: deque[Message] | None = None  # a coroutine takes the messages
-        self.is_answering = False  # a coroutine has messages to answer before a close of the peer's is
+        self.is_answering = False  # a coroutine has to answer messages before the peer's close is applied
         self.messages, self.room = Waiters(), Waiters()
         self.error = ""
         self.maximum_backlog = MAXIMUM_BACKLOG
         self._is_turning = False  # a turn is on the stack
-        self._is_corked = False  # what is sent waits for more
+        self._is_corked = False  # what is sent is not written at once, because more follows
         self._is_flush_posted = False
-        self._is_behind = False  # the peer does not read: nothing is read from it
+        self._is_behind = False  # nothing is read, because the peer does not read either
         self._has_ended = False
         self._heard_at = monotonic()
         self._pinged_at = 0.0
@@ -130,7 +130,7 @@ class Session:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the QObject is there."""
+        """Whether the QObject exists."""
         listener = self._listener()
         return listener is not None and isValid(listener)
 
@@ -162,7 +162,7 @@ class Session:
             if not more:
                 if self.queue:  # once for all that came together
                     self.messages.wake()
-                self.flush()  # pongs of ours too: their size tells whether the peer reads
+                self.flush()  # also our own pongs, whose size shows whether the peer reads
                 if self._is_held() or not (data := self.carrier.read()):
                     return
                 self._heard_at = monotonic()
@@ -182,7 +182,7 @@ class Session:
                     return
                 continue
             if self._is_held():
-                self.messages.wake()  # whoever takes some now makes room
+                self.messages.wake()  # a consumer that takes some now makes room
                 if self._is_held():
                     return
             if not self.is_alive:
@@ -199,7 +199,9 @@ class Session:
             self.is_answering = True
 
     def end_answering(self) -> None:
-        """The coroutine has seen to all messages, or has had its time: what the peer sent behind them counts now."""
+        """Apply the close that the peer sent: the coroutine has answered the messages before it, or its time is
+        over.
+        """
         self.is_answering = False
         if self.protocol.ending is not None:
             self.on_readable()
@@ -243,11 +245,11 @@ class Session:
         return self.carrier.pending() + self.protocol.queued
 
     def has_room(self) -> bool:
-        """Whether a coroutine may send on."""
+        """Return whether a coroutine may go on sending."""
         return self.state is not OPEN or self.carrier.pending() <= HIGH_WATER
 
     def flush(self) -> None:
-        """Give the carrier what was queued; follow a closing handshake."""
+        """Write what was queued; go on with a closing handshake."""
         self._is_flush_posted = False
         protocol = self.protocol
         if protocol.has_output:
@@ -271,7 +273,7 @@ class Session:
     # ---- the end
 
     def close(self, seconds: float, code: int, reason: str) -> None:
-        """Begin the closing handshake; whatever the peer does, it is over after *seconds*."""
+        """Begin the closing handshake, which ends after *seconds* at the latest."""
         if self.state is CLOSED:
             return
         self._later(seconds, self.carrier.abort)
@@ -281,7 +283,7 @@ class Session:
             self.flush()
 
     def _follow_close(self) -> None:
-        """A close frame was sent: say so, and see that it ends."""
+        """Report that a close frame was sent, and end the connection in time."""
         if self.state is OPEN:
             self._set_state(CLOSING)
         protocol = self.protocol
@@ -320,11 +322,11 @@ class Session:
     # ---- silence
 
     def set_ping_interval(self, seconds: float) -> None:
-        """Ask a peer that is silent for *seconds*; 0: never."""
+        """Ping a peer that is silent for *seconds*; 0: never."""
         self._stop_pings()
         self._interval = seconds
         if seconds > 0 and self.state is not CLOSED:
-            # A timer of QObject's: a QTimer for each would be a tenth of what an idle WebSocket takes.
+            # A timer of the QObject: a QTimer would be a tenth of the memory of an idle WebSocket.
             self.timer = self._listener().startTimer(round(seconds * 1000), Qt.TimerType.CoarseTimer)
 
     def _stop_pings(self) -> None:
@@ -333,10 +335,10 @@ class Session:
             self._listener().killTimer(timer)
 
     def keep_alive(self) -> None:
-        """The interval is over: ask a peer that was silent, end one that did not answer."""
+        """Ping a peer that was silent for the interval; end one that did not answer."""
         now, interval = monotonic(), self._interval
         if self._is_turning or (self._is_held() and not self._is_behind):
-            self._heard_at = now  # it is we who do not listen
+            self._heard_at = now  # nothing is read from the peer, so its silence proves nothing
         elif now - self._heard_at >= 2 * interval:
             self.error = "the peer did not read what it was sent" if self._is_behind else "the peer answered no ping"
             self.carrier.abort()

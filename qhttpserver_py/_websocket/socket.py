@@ -20,7 +20,7 @@ MAXIMUM_MESSAGE = 16 * 1024 * 1024
 """Octets of the largest message that is taken, inflated; a larger one closes with 1009."""
 
 PING_INTERVAL = 20.0
-"""Seconds of silence after which the peer is asked whether it is there; as long again without a word ends it."""
+"""Seconds of silence after which the peer is pinged; after as long again, the connection is ended."""
 
 
 class ConnectionClosed(ConnectionError):  # noqa: N818 - named for what happened
@@ -78,14 +78,14 @@ class WebSocket(QObject):
         self._session.start(rest, queued=queued)
 
     def connectNotify(self, signal: QMetaMethod, /) -> None:
-        """Note who listens: frames, and octets that were written, are told only then. Qt: QObject::connectNotify."""
+        """Note which signals are connected: some are emitted only then. Qt: QObject::connectNotify."""
         name = bytes(signal.name().data())
         self._listened.add(name)
         if name == b"bytesWritten":
             self._session.carrier.watch()
 
     def timerEvent(self, event: QTimerEvent, /) -> None:
-        """Look whether the peer is there. Qt: QObject::timerEvent."""
+        """Check whether the peer is there. Qt: QObject::timerEvent."""
         if event.timerId() == self._session.timer:
             self._session.keep_alive()
         else:
@@ -146,7 +146,7 @@ class WebSocket(QObject):
         return self._session.error or self._protocol.fault or "Unknown error"
 
     def closeCode(self) -> int:
-        """Return why it was closed; 1006 where nobody said. Qt: QWebSocket::closeCode."""
+        """Return the code of its close; 1006 where none was sent. Qt: QWebSocket::closeCode."""
         code = self._protocol.close_code if self._protocol.is_closing else NORMAL
         return CloseCode(code) if code in set(CloseCode) else code
 
@@ -174,9 +174,9 @@ class WebSocket(QObject):
         self._session.maximum_backlog = size
 
     def setPingInterval(self, seconds: float, /) -> None:
-        """Ask a peer that is silent for *seconds* whether it is there, and end it after as long again; 0: never.
+        """Ping a peer that is silent for *seconds*, and end the connection after as long again; 0: never.
 
-        Time in which nothing is read from it, because nobody takes its messages, is no silence. Not in Qt.
+        Time in which nothing is read from it, because its messages are not taken, does not count. Not in Qt.
         """
         self._session.set_ping_interval(seconds)
 
@@ -235,7 +235,7 @@ class WebSocket(QObject):
             await session.room.wait()
         if not self.isValid():
             raise ConnectionClosed(f"the WebSocket is closed ({self.closeCode()})")
-        session.send(message, more=bool(session.queue))  # who has a message to take goes on at once
+        session.send(message, more=bool(session.queue))  # where a message waits, it is returned at once
         while not session.has_room():
             await session.room.wait()
 
@@ -297,7 +297,7 @@ class WebSocket(QObject):
         self.pong.emit(milliseconds, QByteArray(payload))
 
     def reportWritten(self, count: int) -> None:
-        """Emit ``bytesWritten`` where somebody listens. Not in Qt."""
+        """Emit ``bytesWritten`` where it is connected. Not in Qt."""
         if b"bytesWritten" in self._listened:
             self.bytesWritten.emit(count)
 
@@ -306,7 +306,7 @@ class WebSocket(QObject):
         self.errorOccurred.emit(error)
 
     def reportState(self, state: State) -> None:
-        """Emit ``stateChanged``, and what goes with the new state. Not in Qt."""
+        """Emit ``stateChanged``, and the signals of the new state. Not in Qt."""
         self.stateChanged.emit(state)
         if state is CLOSING:
             self._tell(self.aboutToClose)

@@ -1,4 +1,4 @@
-"""Coroutines that wait for one thing that happens again and again: a message, or room to write."""
+"""Coroutines that wait for something that happens repeatedly: a message, or room to write."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from qhttpserver_py._loop.qteventloop import QtEventLoop
 
 
 class Waiters:
-    """Any number of coroutines; each looks again at what it waits for when it is woken."""
+    """Any number of waiting coroutines; each checks its condition again when it is woken."""
 
     __slots__ = ("_futures",)
 
@@ -26,7 +26,7 @@ class Waiters:
                 self._futures.remove(future)
 
     def wake(self) -> None:
-        """Have all go on that wait now, in the order in which they came."""
+        """Wake all that wait now, in the order in which they came."""
         futures, self._futures = self._futures, []
         for future in futures:
             loop = future.get_loop()
