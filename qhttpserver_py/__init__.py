@@ -1,7 +1,7 @@
 """The documented Qt HTTP Server API in pure Python, inside the Qt event loop.
 
 ``from qhttpserver_py import QHttpServer`` replaces ``from PySide6.QtHttpServer import QHttpServer``.
-Names are loaded at first use (PEP 562), so that tools that only look at the package load no Qt.
+Names are loaded at first use (PEP 562), so that tools that only inspect the package load no Qt.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def __dir__() -> list[str]:
 
 
 def install() -> ModuleType:
-    """Stand in for ``PySide6.QtHttpServer``, so that an unmodified program runs on this package.
+    """Replace ``PySide6.QtHttpServer`` by this package, so that an unmodified program runs on it.
 
     Call it before anything imports ``PySide6.QtHttpServer``; calling it twice is harmless.
 

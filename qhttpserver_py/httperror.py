@@ -1,4 +1,4 @@
-"""HttpError: an exception that is an answer. Not in Qt."""
+"""HttpError: an exception that is sent as the reply. Not in Qt."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class HttpError(Exception):
 
     Raises:
         ValueError: *status* is not a final status.
-        TypeError: *status* is none at all.
+        TypeError: *status* is no status.
 
     Not in Qt.
     """
@@ -40,7 +40,7 @@ class HttpError(Exception):
         self.status = code
         """The status of the reply. Not in Qt."""
         self.body = body
-        """What the reply's body is made of. Not in Qt."""
+        """What the body of the reply is made of. Not in Qt."""
         self.headers: Headers = headers
         """The fields that the reply gets besides its content type. Not in Qt."""
 

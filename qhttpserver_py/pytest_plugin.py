@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Let the test itself fail for what was wrong at its fake backends."""
+    """Fail the test for what was wrong at its fake backends."""
     __tracebackhide__ = True
     try:
         result = yield
@@ -73,7 +73,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def _judge(item: pytest.Item) -> None:
-    """Raise the first problem of a strict backend; report the others beside it."""
+    """Raise the first problem of a strict backend; add the others to the report."""
     __tracebackhide__ = True
     problems = [problem for server in _servers(item) if server.strict for problem in server.problems()]
     _excuse(item)
@@ -83,7 +83,7 @@ def _judge(item: pytest.Item) -> None:
 
 
 def _explain(item: pytest.Item, error: Exception) -> None:
-    """The test failed by itself: what was wrong at its backends is likely to be the reason."""
+    """Add what was wrong at the backends to the report of a failed test, because that is likely to be the reason."""
     __tracebackhide__ = True
     from qhttpserver_py.testing.watchdog import BlockingClientError
 
@@ -134,7 +134,7 @@ def _qhttpserver_application() -> object:
 
 
 def _need_application(request: pytest.FixtureRequest) -> None:
-    """Have an application object: that of pytest-qt, or of the suite itself, if there is a fixture ``qapp``."""
+    """Make an application object, by the fixture ``qapp`` of pytest-qt or of the suite, if there is one."""
     try:
         request.getfixturevalue("qapp")
     except pytest.FixtureLookupError as error:
@@ -199,7 +199,7 @@ def _insert_cassettes(request: pytest.FixtureRequest, server: FakeBackend) -> No
 
 
 def _stop(servers: list[FakeBackend]) -> None:
-    """Stop all, then raise what went wrong after the test itself was judged."""
+    """Stop all, then raise what went wrong after the test's own call."""
     __tracebackhide__ = True
     from PySide6.QtCore import QCoreApplication, QEvent
 
@@ -222,7 +222,7 @@ def qhttpserver(make_qhttpserver: Callable[..., FakeBackend]) -> FakeBackend:
 
 @pytest.fixture
 def qhttpserver_proxy_environment(qhttpserver: FakeBackend) -> Iterator[dict[str, str]]:
-    """``qhttpserver.proxy_environment()`` for the whole test; gives the variables that it set."""
+    """Set ``qhttpserver.proxy_environment()`` for the whole test; the value is the variables that it set."""
     with qhttpserver.proxy_environment() as values:
         yield values
 

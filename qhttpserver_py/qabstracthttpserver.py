@@ -1,4 +1,4 @@
-"""QAbstractHttpServer: binds servers, and hands each request to two overridable methods."""
+"""QAbstractHttpServer: binds servers, and dispatches each request to two virtual methods."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class QAbstractHttpServer(QObject):
     """Serves HTTP from bound servers; subclasses override ``handleRequest`` and ``missingHandler``.
 
-    Lives in the thread it was made in; all networking and all handlers run there.
+    Belongs to the thread it was made in; all networking and all handlers run there.
 
     Qt: QAbstractHttpServer.
     """
@@ -218,12 +218,12 @@ class QAbstractHttpServer(QObject):
         return make_http2(self._core, self._http2_configuration, scheme, tunnels=self._upgrades.offers_tunnels())
 
     def slowHandlerThreshold(self) -> int:
-        """Return the milliseconds after which a handler that holds the event loop is named in the log. Not in Qt."""
+        """Return the milliseconds after which a handler that blocks the event loop is named in the log. Not in Qt."""
         after = self._core.slow_after
         return 0 if after == float("inf") else round(after * 1000)
 
     def setSlowHandlerThreshold(self, milliseconds: int, /) -> None:
-        """Warn in ``qt.httpserver``, once per route, of handlers that hold the event loop longer than this.
+        """Warn in ``qt.httpserver``, once per route, of handlers that block the event loop longer than this.
 
         The default is 100; 0 or less turns the warning off. Not in Qt.
         """
@@ -237,7 +237,7 @@ class QAbstractHttpServer(QObject):
     def addWebSocketUpgradeVerifier(self, context: QObject, /) -> Callable[[Handler], Handler]: ...
 
     def addWebSocketUpgradeVerifier(self, context: QObject, func: Any = ..., /) -> Any:
-        """Ask ``func(request)`` about each WebSocket handshake, after those added before, until *context* dies.
+        """Ask ``func(request)`` about each WebSocket handshake, after those added before, until *context* is destroyed.
 
         It returns a ``QHttpServerWebSocketUpgradeResponse``, or (not in Qt) a future or coroutine of
         one. The first verdict that is not ``passToNext()`` counts. Without *func* a decorator.
@@ -289,12 +289,13 @@ class QAbstractHttpServer(QObject):
         """Call ``callback(socket, *values)`` for each WebSocket whose path matches; without *callback* a decorator.
 
         A coroutine has the socket until it returns: ``async for message in socket``, ``await socket.send(...)``. A
-        function connects its signals, and keeps it. *values* are what each ``<arg>`` captured, by their annotations.
+        function connects its signals, and keeps a reference to it. *values* are what each ``<arg>`` captured, by their
+        annotations.
 
         Args:
             pathPattern: as in ``QHttpServer.route``.
             callback: a coroutine function or a function; its first parameter is the socket.
-            subprotocols: those it speaks; the client's first of them is agreed on.
+            subprotocols: those it supports; the first that the client offers of them is agreed on.
             origins: pages of these origins may connect besides those of this host; "*" is any.
             max_message_size: octets of the largest message, inflated; a larger one closes with 1009.
             compression: whether permessage-deflate is agreed on where the client offers it.
@@ -361,7 +362,7 @@ class QAbstractHttpServer(QObject):
             serve(self, exchange, request, responder)
 
     def _prepare(self, exchange: Exchange, request: QHttpServerRequest, message: Message) -> None:
-        """Before user code sees the request."""
+        """Prepare the request before user code gets it."""
 
     def _admit(
         self,
@@ -369,7 +370,7 @@ class QAbstractHttpServer(QObject):
         request: QHttpServerRequest,  # noqa: ARG002
         responder: QHttpServerResponder,  # noqa: ARG002
     ) -> bool:
-        """Return whether the request may go on; where not, it is seen to."""
+        """Return whether the request may go on; where not, it is answered or continued later."""
         return True
 
     def _make_room(self) -> None:
@@ -384,7 +385,7 @@ class QAbstractHttpServer(QObject):
         return "continue"
 
     def _refusal_fields(self, connection: Connection, message: Message | None) -> Headers:  # noqa: ARG002
-        """Return fields for a refusal that no handler had a part in."""
+        """Return fields for a refusal before any handler."""
         return ()
 
     def _body_limit(self, message: Message) -> int:  # noqa: ARG002 - for overrides

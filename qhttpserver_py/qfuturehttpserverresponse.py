@@ -1,4 +1,4 @@
-"""QFutureHttpServerResponse: a reply that is being made elsewhere."""
+"""QFutureHttpServerResponse: a reply that is computed elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Shared:
 
 @with_snake_case
 class QFutureHttpServerResponse:
-    """A handle on a result that comes later; a handler may return it.
+    """A handle on a future result; a handler may return it.
 
     It wraps a ``concurrent.futures.Future`` whose result may be anything a handler may return.
     Returning that future itself does the same; this class is for programs that want Qt's names.
@@ -67,7 +67,7 @@ class QFutureHttpServerResponse:
     # ---- cancelling
 
     def cancel(self, /) -> None:
-        """Ask for the computation to be dropped; it is, unless it runs already.
+        """Cancel the computation, unless it runs already.
 
         Qt: QFuture::cancel.
         """
@@ -126,7 +126,7 @@ class QFutureHttpServerResponse:
     def waitForFinished(self, /) -> None:
         """Block until the computation is finished. It raises nothing; ``result()`` does.
 
-        In the server's thread this holds all other clients.
+        In the server's thread this blocks all other clients.
 
         Qt: QFuture::waitForFinished.
         """
@@ -187,7 +187,7 @@ class QFutureHttpServerResponse:
     # ---- suspending: asked for, never in effect, because Python's futures cannot be suspended
 
     def setSuspended(self, suspend: bool, /) -> None:
-        """Remember whether suspending is asked for; the computation may look at ``isSuspending()``.
+        """Note whether suspending is asked for; the computation may check ``isSuspending()``.
 
         Qt: QFuture::setSuspended.
         """

@@ -59,7 +59,7 @@ class QHttpServer(QAbstractHttpServer):
         self._lookup = self._router._lookup
         self._before = BeforeHandlers(self._core, self._answers)
         self._missing = MissingHandler(self._router, self._answers)
-        self._body_rules = False  # whether any rule treats bodies in its own way
+        self._body_rules = False  # whether any rule streams bodies or has a limit of its own for them
         cls = type(self)
         # A subclass may override the documented virtual methods; then they are called for each request.
         self._virtual = (
@@ -170,7 +170,7 @@ class QHttpServer(QAbstractHttpServer):
     def addBeforeRequestHandler(self, context: QObject, /) -> Callable[[Handler], Handler]: ...
 
     def addBeforeRequestHandler(self, context: QObject, callback: Any = ..., /) -> Any:
-        """Call ``callback(request)`` before anything else sees a request, until *context* dies.
+        """Call ``callback(request)`` before anything else sees a request, until *context* is destroyed.
 
         None lets the request go on; any other result a handler may return answers it instead, and
         so does an exception, with 500. A future or coroutine of either is waited for. Handlers run in
@@ -207,7 +207,7 @@ class QHttpServer(QAbstractHttpServer):
         """Call ``callback(request, response)`` for each response that a handler returned, and for the default 404.
 
         It may change the headers, or put another response in place with ``response.swap(other)``.
-        Handlers run in the order they were added, until *context* dies. Without *callback* a decorator.
+        Handlers run in the order they were added, until *context* is destroyed. Without *callback* a decorator.
 
         Raises:
             TypeError: *context* is no QObject, or *callback* cannot be called.
@@ -232,7 +232,7 @@ class QHttpServer(QAbstractHttpServer):
     def setMissingHandler(self, context: QObject, /) -> Callable[[Handler], Handler]: ...
 
     def setMissingHandler(self, context: QObject | None, slot: Any = ..., /) -> Any:
-        """Have ``slot(request, responder)`` answer requests that no rule matched, until *context* dies.
+        """Have ``slot(request, responder)`` answer requests that no rule matched, until *context* is destroyed.
 
         One handler at a time; a None *context* restores the default one. Without *slot* a decorator.
 
@@ -292,7 +292,8 @@ class QHttpServer(QAbstractHttpServer):
     def missingHandler(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> None:
         """Run the missing handler that was set, or the default one.
 
-        That answers 404, but 501 to a method nobody knows, and ``OPTIONS *`` with 200 and the methods of all rules.
+        The default one answers 404, but 501 to an unknown method, and ``OPTIONS *`` with 200 and the methods of all
+        rules.
 
         Qt: QHttpServer::missingHandler.
         """
@@ -302,7 +303,7 @@ class QHttpServer(QAbstractHttpServer):
     # ---- the short way from connection to handler
 
     def _dispatch(self, connection: Connection, message: Message) -> None:
-        """Serve one request. The documented virtual methods are short-cut unless overridden."""
+        """Serve one request; the documented virtual methods are called only where they are overridden."""
         if self._general or message.websocket:
             super()._dispatch(connection, message)
             return
@@ -388,7 +389,7 @@ class QHttpServer(QAbstractHttpServer):
                 message.streaming = True
                 return "dispatch"
         if message.expects_continue and not self._router._would_match(message):
-            return "dispatch"  # to the missing handler, without asking for a body nobody wants
+            return "dispatch"  # to the missing handler, without asking the client for the body
         return "continue"
 
     def _body_limit(self, message: Message) -> int:

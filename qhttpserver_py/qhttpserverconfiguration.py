@@ -21,7 +21,7 @@ _INT64_MAX = 2**63 - 1
 
 @with_snake_case
 class QHttpServerConfiguration:
-    """Limits and timeouts of a server: a value, copied into and out of it.
+    """Limits and timeouts of a server: a value, which is copied.
 
     Change a copy and give it back with ``server.setConfiguration(configuration)``. Equal when all
     settings are equal; not hashable, because it can be changed. Sizes are bytes; any negative
@@ -95,14 +95,14 @@ class QHttpServerConfiguration:
         self._keep_alive = _int64(timeout)
 
     def whitelist(self) -> list[Subnet]:
-        """Return the subnets that get in, as (base address, prefix length); empty, the default, for all.
+        """Return the subnets that are accepted, as (base address, prefix length); empty, the default, for all.
 
         Qt: QHttpServerConfiguration::whitelist.
         """
         return list(self._whitelist)
 
     def setWhitelist(self, subnetList: Iterable[SubnetLike], /) -> None:
-        """Let only clients of these subnets in, whatever the blacklist says; an empty list lets all in.
+        """Accept only clients of these subnets, whatever the blacklist says; an empty list accepts all.
 
         An item is (QHostAddress, prefix length), as QHostAddress.parseSubnet() makes it, or text such
         as "10.0.0.0/8" or "::1". Raises ValueError for one that names no subnet, TypeError for another
@@ -113,14 +113,14 @@ class QHttpServerConfiguration:
         self._whitelist = _subnets(subnetList)
 
     def blacklist(self) -> list[Subnet]:
-        """Return the subnets that are kept out, as (base address, prefix length); empty by default.
+        """Return the subnets that are refused, as (base address, prefix length); empty by default.
 
         Qt: QHttpServerConfiguration::blacklist.
         """
         return list(self._blacklist)
 
     def setBlacklist(self, subnetList: Iterable[SubnetLike], /) -> None:
-        """Keep clients of these subnets out. Consulted only while the whitelist is empty.
+        """Refuse clients of these subnets. The list is used only while the whitelist is empty.
 
         Takes and raises what setWhitelist() does.
 
@@ -206,7 +206,7 @@ class QHttpServerConfiguration:
         return self._max_connections
 
     def setMaximumConnections(self, maxConnections: SupportsIndex, /) -> None:
-        """Turn connections beyond *maxConnections* away, over all listeners of a server; 0 for no limit.
+        """Refuse connections beyond *maxConnections*, over all listeners of a server; 0 for no limit.
 
         Qt: QHttpServerConfiguration::setMaximumConnections.
         """
@@ -220,7 +220,7 @@ class QHttpServerConfiguration:
         return self._max_connections_per_host
 
     def setMaximumConnectionsPerHost(self, maxPerHost: SupportsIndex, /) -> None:
-        """Turn connections of a client address beyond *maxPerHost* away; 0 for no limit.
+        """Refuse connections of a client address beyond *maxPerHost*; 0 for no limit.
 
         Qt: QHttpServerConfiguration::setMaximumConnectionsPerHost.
         """
@@ -315,8 +315,8 @@ def _subnet(item: SubnetLike) -> Subnet:
         address, prefix = QHostAddress.parseSubnet(item)
     else:
         address, prefix = _pair(item)
-    # An entry that denies nobody would be a hole nobody sees; what
-    # parseSubnet() could not read is the null address.
+    # An entry that matches nothing would protect nothing, unnoticed. parseSubnet() returns the null address for
+    # malformed text.
     if address.isNull() or prefix > (128 if ":" in address.toString() else 32):
         raise ValueError(f"{item!r} is no subnet: give an address and a prefix length, such as '10.0.0.0/8'")
     return address, prefix

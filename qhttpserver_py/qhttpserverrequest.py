@@ -1,7 +1,7 @@
 """QHttpServerRequest: what the peer asked for.
 
-Strategy: a request is two references, to the message the engine parsed and to the two ends of the
-connection. Every Qt object is made when it is asked for, kept, and handed out as a (shared) copy.
+Strategy: a request is two references, to the message that the engine parsed and to the two ends of the connection.
+Every Qt object is made at the first call for it, kept, and returned as a (shared) copy.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class QHttpServerRequest:
 
     Methods: TypeAlias = Method
 
-    # Slots stay unset until first use: a store each would cost more than the whole of _make().
+    # Slots stay unset until their first use: setting each would cost more than the rest of _make().
     _message: Message
     _peer: Peer
     _body: QByteArray

@@ -39,7 +39,7 @@ _WRITE_FORMS = (
 
 
 class DrainSignal:
-    """Tells a producer that the peer took bytes; connect it like a Signal. Not in Qt."""
+    """Calls slots when the peer took bytes; connect it like a Signal. Not in Qt."""
 
     __slots__ = ("_exchange",)
 
@@ -59,11 +59,11 @@ def _call(slot: Callable[[], object]) -> None:
 class QHttpServerResponder:
     """Writes the reply to one request.
 
-    Objects are handed to handlers, never made by the application. One responder answers once:
+    Objects are passed to handlers, never made by the application. One responder answers once:
     with one ``write`` or ``sendResponse``, or with ``writeBeginChunked``, any number of
     ``writeChunk`` and one ``writeEndChunked``. Anything else raises ``RuntimeError`` at the
-    faulty call. It may be kept and used later, from any thread; once the peer has left every
-    call is a silent no-op. When the last reference goes without a reply, the peer gets 500.
+    faulty call. It may be kept and used later, from any thread; once the peer has left, calls do nothing. When the last
+    reference is dropped without a reply, the peer gets 500.
 
     Qt: QHttpServerResponder.
     """
@@ -241,7 +241,7 @@ class QHttpServerResponder:
     def writeChunk(self, data: Bytes | str, /) -> None:
         """Send one piece of a reply begun by ``writeBeginChunked``; never blocks, queues.
 
-        A producer that must not run ahead of the peer watches ``bytesToWrite()``.
+        A producer that must not be faster than the peer checks ``bytesToWrite()``.
 
         Raises:
             RuntimeError: no reply was begun, or it was ended.
@@ -276,7 +276,7 @@ class QHttpServerResponder:
     # ---- state
 
     def isResponseCanceled(self) -> bool:
-        """Return whether the peer gave up on this reply: its connection or stream is gone.
+        """Return whether the peer gave this reply up: its connection or stream is closed.
 
         Qt: QHttpServerResponder::isResponseCanceled.
         """
@@ -288,7 +288,7 @@ class QHttpServerResponder:
 
     @property
     def bytesWritten(self) -> DrainSignal:
-        """Signal-like: ``connect()`` a slot that is called whenever the peer took bytes. Not in Qt."""
+        """Like a signal: ``connect()`` a slot that is called each time the peer has taken bytes. Not in Qt."""
         return DrainSignal(self._exchange)
 
     def swap(self, other: QHttpServerResponder, /) -> None:
@@ -315,7 +315,7 @@ def _last(rest: Sequence[Any], status: Status | None, args: Sequence[Any]) -> St
 
 
 def _interim(status: StatusCode | HTTPStatus | int | None) -> int | None:
-    """Return the number of an interim status; None for another. 101 is no status to send: it changes the protocol."""
+    """Return the number of an interim status; None for another. 101 is refused, because it changes the protocol."""
     code = status.value if isinstance(status, StatusCode) else 200 if status is None else int(status)
     return code if 100 <= code <= 199 and code != 101 else None
 

@@ -107,11 +107,11 @@ class QHttpServerResponse:
 
     @staticmethod
     def fromFile(fileName: str | os.PathLike[str], /) -> QHttpServerResponse:
-        """Return a reply with the content of a file, and the type that its name, else its content, tells.
+        """Return a reply with the content of a file, and the type by its name, else by its content.
 
         A file that is missing, no regular file, or cannot be read gives status 404 with an empty
-        body. The name is taken as it is: who makes it from a request has to see to it that it
-        stays inside the directory meant. ``:/…`` names a Qt resource.
+        body. The name is used as it is: a program that makes it from a request has to ensure that it stays inside of
+        the intended directory. ``:/…`` names a Qt resource.
 
         Returned by a handler, it answers GET requests for a range (206, 416) and with conditions
         (304, 412), as ``StaticFiles`` does. A client that asks for neither gets what Qt sends.
@@ -180,7 +180,7 @@ class QHttpServerResponse:
         secure: bool = False,
         same_site: str = "Lax",
     ) -> None:
-        """Have the client keep a cookie (RFC 6265 4.1), besides those that were set before.
+        """Set a cookie (RFC 6265 4.1), besides those that were set before.
 
         *max_age* is in seconds: None ends it with the browser, 0 deletes it. *same_site* is "Strict", "Lax" or "None".
 
@@ -258,7 +258,7 @@ def _typed_body(value: object) -> _Content:
     return _text(value) if isinstance(value, str) else _bytes(_body(value))
 
 
-# The short way for what is given most.
+# The short way for the most usual arguments.
 _WRITERS: dict[type, Callable[..., _Content]] = {str: _text, bytes: _bytes, dict: _json_text, list: _json_text}
 
 
@@ -282,7 +282,7 @@ def _read(name: str) -> tuple[bytes | None, Representation | None]:
     path = Path(name)
     try:
         info = path.stat()
-        # A pipe or a device could keep us waiting for ever.
+        # Reading a pipe or a device could block for ever.
         data = path.read_bytes() if stat.S_ISREG(info.st_mode) else None
     except (OSError, ValueError):
         return None, None

@@ -49,7 +49,7 @@ class QHttpServerRouter:
     """
 
     def __init__(self, server: QObject | None, /) -> None:
-        """Make a router with the default converters and no rules; *server* is the one it works for, if any.
+        """Make a router with the default converters and no rules, for *server*, if it has one.
 
         Qt: QHttpServerRouter::QHttpServerRouter.
         """
@@ -58,7 +58,9 @@ class QHttpServerRouter:
         self._converters = ConverterTable()
         self._table: RouteTable[Rule] = RouteTable()
         self._lookup: Callable[[Message], Found[Rule] | None] = self._table.lookup
-        """The rule for a message, with its captures. A converter that fails does so in the handler's call, not here."""
+        """Returns the rule for a message, with its captures. What a converter raises is raised in the handler's call,
+        not here.
+        """
         self._would_match: Callable[[Message], bool] = self._table.would_match
         self._server = Receiver(server) if server is not None else None
         if self._server is not None:
@@ -84,7 +86,7 @@ class QHttpServerRouter:
         return None if isinstance(type_, (QMetaType, QMetaType.Type)) else True
 
     def removeConverter(self, metaType: ConverterKey, /) -> None:
-        """Forget what stands for a type; nothing happens if it is unknown. Rules already added keep theirs.
+        """Forget the converter of a type; nothing happens if it is unknown. Rules already added keep theirs.
 
         Qt: QHttpServerRouter::removeConverter.
         """
@@ -173,7 +175,7 @@ class QHttpServerRouter:
         return rule
 
     def _make_view(self, pattern: str, callback: Callable[..., Any]) -> Rule:
-        """Return a rule for any path that is in no table: what is asked when no rule matches."""
+        """Return a rule for any path, which is not in the table: it is used where no other rule matches."""
         made = _plan(callback, inspect_handler(callback), "")
         view = _View(Binding(callback, made), self._answer)
         rule = Rule(pattern, view)
@@ -189,7 +191,7 @@ class QHttpServerRouter:
         return self._table.methods_for(path_of(message))
 
     def _clear(self) -> None:
-        """Let go of all rules and their callables."""
+        """Drop all rules and their callables."""
         rules = self._table.targets()
         self._table.clear()
         for rule in rules:
@@ -233,7 +235,7 @@ class QHttpServerRouter:
             raise RefusedError("QHttpServerRouter: the context object must reside in the same thread")
 
     def _forget(self, rule: Rule | None) -> None:
-        """The rule's receiver is gone."""
+        """Remove a rule whose receiver is destroyed."""
         if rule is not None:
             self._table.remove(rule)
             rule._retire()
@@ -241,7 +243,7 @@ class QHttpServerRouter:
     # ---- the long way: rules that decide for themselves, and handlers that take the match
 
     def _walk(self, first: Rule, request: QHttpServerRequest, responder: QHttpServerResponder) -> bool:
-        """Ask the rules from *first* on; the look-up has settled that none before it matches."""
+        """Try the rules from *first* on; by the look-up, none before it matches."""
         message = request._message
         routes = self._table.candidates(path_of(message))
         reached = False
@@ -286,12 +288,12 @@ class QHttpServerRouter:
             return
         server._answers.finish(exchange, request, result)
         if exchange.state is WAITING:
-            # The answer comes later: until then this handle must not count as dropped.
+            # The answer comes later: until then the responder must not be dropped.
             exchange.when_canceled(lambda: _keep(responder))
 
 
 class _View:
-    """What a rule made by route() has for a handler. Called with a match only where a subclass made one."""
+    """The handler of a rule made by route(). It is called with a match only where a subclass made one."""
 
     __slots__ = ("__weakref__", "_answer", "binding", "label", "matcher")
 
@@ -345,11 +347,11 @@ def _weakly(router: QHttpServerRouter, method: Callable[..., None]) -> Callable[
 
 
 def _keep(_held: object) -> None:
-    """Do nothing; whoever holds the call holds *_held*."""
+    """Do nothing; a call that refers to *_held* keeps it."""
 
 
 def _types_of(view: Callable[..., Any] | Sequence[Any] | None, pattern: str) -> Sequence[Any]:
-    """Return what the placeholders of *pattern* stand for."""
+    """Return the types of the placeholders of *pattern*."""
     if view is None:  # C++ has the types from a template parameter
         return [None] * placeholders(pattern)
     return _plan(view, inspect_handler(view), pattern).values if callable(view) else view

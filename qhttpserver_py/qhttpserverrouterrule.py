@@ -25,7 +25,7 @@ Bound = Callable[..., Any]
 
 @with_snake_case
 class QHttpServerRouterRule:
-    """Decides whether a request is its own, by path and method, and has it answered.
+    """Decides by path and method whether a request is its own, and calls the handler.
 
     The handler is called as ``handler(match, request, responder)`` and answers through the responder. The
     router that a rule is added to gives its ``<arg>`` placeholders types, and keeps it until its receiver is
@@ -35,10 +35,10 @@ class QHttpServerRouterRule:
     """
 
     serve: Any = None
-    """What answers by the exchange, for a mounted application."""
+    """Answers by the exchange, for a mounted application."""
 
     streaming: Any = None
-    """Set where the rule wants bodies as they arrive. Not in Qt."""
+    """Whether the rule's handler takes bodies as they arrive. Not in Qt."""
     body_size: int | None = None
     """The most bytes of body the rule takes, where it has a limit of its own; negative: none. Not in Qt."""
 
@@ -52,7 +52,7 @@ class QHttpServerRouterRule:
     def __init__(self, pathPattern: str, methods: Method, receiver: QObject | None, slot: RuleHandler, /) -> None: ...
 
     def __init__(self, pathPattern: str, /, *arguments: Any) -> None:
-        """Make a rule for *pathPattern*, all known methods where none are given, valid until *receiver* dies.
+        """Make a rule for *pathPattern*, all known methods where none are given, valid until *receiver* is destroyed.
 
         Forms: ``(pathPattern[, methods][, receiver], handler)``. A router refuses a rule whose receiver
         is None. Raises TypeError if the arguments fit no form.
@@ -89,7 +89,7 @@ class QHttpServerRouterRule:
         not kept alive by a *slot* that is its method.
 
         Raises:
-            TypeError: *slot* has parameters that nothing fills.
+            TypeError: *slot* has parameters for which there is no value.
             ValueError: a text cannot be converted.
 
         Qt: QHttpServerRouterRule::bindCaptured.
@@ -134,8 +134,8 @@ class QHttpServerRouterRule:
         return True
 
     def _compile(self) -> PathMatcher | None:
-        """Return what a rule that no router has yet matches by, None where only a router could tell."""
-        if self._installed:  # and retired since
+        """Return the matcher of a rule that no router has yet; None where only a router could make one."""
+        if self._installed:  # and was removed since
             return None
         try:
             self._matcher = compile_path(ConverterTable(), self._pattern, ())
@@ -166,7 +166,7 @@ class QHttpServerRouterRule:
         return cls.matches is not QHttpServerRouterRule.matches or cls.exec is not QHttpServerRouterRule.exec
 
     def _retire(self) -> None:
-        """Let go of the callable: the receiver or the router is gone. A request remembered may still name the rule."""
+        """Drop the callable: the receiver or the router is destroyed. A message may still refer to the rule."""
         self._handler = None
         self._binding = None
         self._matcher = None

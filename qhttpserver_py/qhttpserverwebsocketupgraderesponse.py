@@ -1,4 +1,4 @@
-"""QHttpServerWebSocketUpgradeResponse: what a verifier says to a WebSocket handshake."""
+"""QHttpServerWebSocketUpgradeResponse: the verdict of a verifier on a WebSocket handshake."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class QHttpServerWebSocketUpgradeResponse:
     def accept(*, subprotocol: str = "") -> QHttpServerWebSocketUpgradeResponse:
         """Let the handshake go on, in the *subprotocol* chosen from those the client offered.
 
-        Without one the answer names none, and the client speaks none. One that the client did not
-        offer is the verifier's mistake: the client gets 500. Raises TypeError for another type than
+        Without one the answer names none, and none is used. One that the client did not offer is an error of the
+        verifier: the client gets 500. Raises TypeError for another type than
         str, ValueError for what is no token (RFC 9110 5.6.2).
 
         Qt: QHttpServerWebSocketUpgradeResponse::accept; *subprotocol* is not in Qt.

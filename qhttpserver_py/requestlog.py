@@ -39,7 +39,7 @@ class RequestEntry:
     """One answered request.
 
     ``time`` is in seconds since the epoch and ``duration`` in seconds, both taken when the reply was
-    complete; ``size`` is in bytes of body. A ``status`` of 499 stands for a client that left before.
+    complete; ``size`` is in bytes of body. A ``status`` of 499 means that the client left before.
     ``path`` has its query, percent-encoded as it came.
 
     Not in Qt.
@@ -63,13 +63,13 @@ class RequestLogModel(QAbstractTableModel):
 
     Args:
         server: whose requests to show. It keeps no reference to the model.
-        limit: how many rows are kept; beyond that the oldest go.
+        limit: how many rows are kept; beyond that the oldest are removed.
         parent: the model's parent; *server* where left out.
 
     Raises:
         ValueError: *limit* is not positive.
 
-    Lives in the server's thread. Not in Qt.
+    Belongs to the server's thread. Not in Qt.
     """
 
     class Column(IntEnum):
@@ -166,7 +166,7 @@ class RequestLogModel(QAbstractTableModel):
 
 
 def _observer(add: weakref.WeakMethod[Any], model: weakref.ref[RequestLogModel], server: QAbstractHttpServer) -> Any:
-    """Return an observer that goes when the model is gone, in Python or in C++."""
+    """Return an observer that removes itself when the model is deleted, in Python or in C++."""
     observers = server._answers.observers
 
     def observe(request: QHttpServerRequest, status: int, size: int, seconds: float) -> None:
@@ -198,7 +198,7 @@ def _bytes(size: int) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return *text* so that a tool tip shows it as it is: a peer wrote it, and Qt takes what begins a tag for HTML."""
+    """Return *text* so that a tool tip shows it as it is: it is a peer's, and Qt interprets a tag as HTML."""
     return text.replace("<", "\u2039")
 
 

@@ -49,7 +49,7 @@ def format_event(
     Args:
         data: text, bytes of UTF-8, or anything JSON can express.
         event: its type; clients take "message" where it is left out.
-        id: what a client that comes back will send as ``Last-Event-ID``.
+        id: what a client that connects again will send as ``Last-Event-ID``.
         retry: how long clients are to wait before they come back, in milliseconds.
 
     Raises:
@@ -79,7 +79,7 @@ def _text(data: object) -> str:
 
 
 def _data_of(*args: object) -> object:
-    """Return what a signal's arguments say."""
+    """Return the data of a signal's arguments."""
     if not args:
         return ""
     return args[0] if len(args) == 1 else list(args)
@@ -95,8 +95,8 @@ class EventStream:
         ping: seconds between comments while nothing else is sent: they keep proxies from closing an idle
             stream, and a client that vanished is noticed by what it does not acknowledge. None sends none.
         limit: how many events may wait for the client.
-        overflow: what happens to an event beyond the limit. "close" ends the stream: the client
-            comes back by itself and tells the last id it saw. The others drop an event.
+        overflow: what happens to an event beyond the limit. "close" ends the stream: the client connects again by
+        itself and sends the last id it got. The others drop an event.
         retry: as in ``event()``, sent first.
 
     Not in Qt.
@@ -130,7 +130,7 @@ class EventStream:
 
     @property
     def last_event_id(self) -> str:
-        """The id of the last event the client saw before it came back; "" for a new client. Not in Qt."""
+        """The id of the last event that the client got before it connected again; "" for a new client. Not in Qt."""
         return self._last_id
 
     @property
@@ -155,7 +155,7 @@ class EventStream:
         Args:
             data: text (of any number of lines), bytes of UTF-8, or anything JSON can express.
             event: its type; clients take "message" where it is left out.
-            id: what the client will send as ``Last-Event-ID`` if it comes back.
+            id: what the client will send as ``Last-Event-ID`` if it connects again.
             retry: how long the client is to wait before it comes back, in milliseconds.
 
         Returns:
@@ -260,7 +260,7 @@ class EventStream:
 
 
 class _EventSource:
-    """What the server reads from. See ``_streams.Source``."""
+    """The source that the server reads; see ``_exchange.streams.Source``."""
 
     def __init__(self, stream: EventStream) -> None:
         self.size: int | None = None
@@ -308,7 +308,7 @@ class _EventSource:
         stream = self._stream
         if stream is None:
             return b""
-        is_open = stream._open  # before the queue is looked at: nothing is put after it was closed
+        is_open = stream._open  # before the queue is read: nothing is put after it was closed
         data = self._rest or self._gather(stream._queue, limit)
         self._rest = data[limit:]
         if data:

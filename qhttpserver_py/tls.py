@@ -59,7 +59,7 @@ def server_configuration(
         certificates += _certificates(more)
     secret = passphrase.encode() if isinstance(passphrase, str) else passphrase
     private_key = _private_key(key, secret)
-    # Qt would find out at the first handshake, and tell nobody.
+    # Qt would notice it at the first handshake only, and not report it.
     if not _belong_together(certificates[0], private_key):
         raise ValueError(f"the key ({_named(key)}) does not belong to the certificate ({_named(certificate)})")
     configuration = QSslConfiguration.defaultConfiguration()
@@ -75,7 +75,7 @@ def _read(source: Pem) -> bytes:
 
 
 def _named(source: Pem) -> str:
-    """Return how to call *source* in an error: never by its contents."""
+    """Return a name of *source* for errors, which is never its contents."""
     return "what was given as bytes" if isinstance(source, bytes) else repr(os.fspath(source))
 
 
@@ -99,7 +99,7 @@ def _private_key(source: Pem, passphrase: bytes) -> QSslKey:
 
 
 def _belong_together(certificate: QSslCertificate, key: QSslKey) -> bool:
-    """Whether the private key holds the certificate's public one, which both DER forms spell out."""
+    """Return whether the private key contains the certificate's public one, which is in both DER forms."""
     public = certificate.publicKey()
     if public.algorithm() != key.algorithm():
         return False

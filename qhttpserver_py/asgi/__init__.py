@@ -178,7 +178,7 @@ class Mounted:
         self._ending = loop.call_later(CLOSE_GRACE, self._give_up)
 
     def _give_up(self) -> None:
-        """Cancel what still runs, and wait for it no longer."""
+        """Cancel what still runs, and stop waiting for it."""
         for task in tuple(self._tasks):
             log.warning(log.SERVER, f"an ASGI application at {self.prefix or '/'} did not end; its task is cancelled")
             task.cancel()
@@ -217,8 +217,8 @@ def mount(
         server: the server; its own routes go first where the prefix is "/", in their order otherwise.
         prefix: "/" for all paths that no route of the server has, or a path such as "/api".
         application: ``async def application(scope, receive, send)``.
-        lifespan: "auto" takes an application that raises in its lifespan for one that has none, "on" takes it
-            for one that failed to start, "off" does not tell it.
+        lifespan: with "auto", an application that raises in its lifespan has none; with "on", it has failed to start;
+        with "off", it gets no lifespan.
         state: what ``scope["state"]`` begins with.
         origins: pages of these origins may open WebSockets besides those of this host; "*" is any.
         max_message_size: octets of the largest WebSocket message, inflated; a larger one closes with 1009.

@@ -57,13 +57,13 @@ class HttpCycle:
         self._bodiless = False  # nothing of the body is sent, whatever its length
         self._trailing = False  # trailers were announced
         self._trailers: list[Header] = []
-        self._begun = False  # a head is on its way to the peer
+        self._begun = False  # a head was sent to the peer
         self._disconnected = False
         self._rooms: list[asyncio.Future[None]] | None = None  # of the tasks whose send waits
         self._waiters: list[asyncio.Future[None]] = []
         self.state = START
         self.task: asyncio.Task[None] | None = None
-        exchange.wait()  # the responder may go: the application answers
+        exchange.wait()  # the responder may be dropped: the application answers
         exchange.when_canceled(self._left)
 
     @property
@@ -74,7 +74,7 @@ class HttpCycle:
     # ---- running
 
     async def run(self, application: Application, scope: dict[str, Any]) -> None:
-        """Run *application*, and answer for it where it did not."""
+        """Run *application*, and answer where it has not."""
         try:
             await application(scope, self.receive, self.send)
         except Exception as error:  # noqa: BLE001 - user code
@@ -89,7 +89,7 @@ class HttpCycle:
     def _end(self) -> None:
         self._disconnected = True
         self._wake()
-        cut = self._begun and self.state != DONE  # what an error handler began is not ours to cut
+        cut = self._begun and self.state != DONE  # a reply that an error handler began is not cut here
         if (cut or self._exchange.state == 0) and self._exchange.connection is not None:  # it was cancelled
             self._exchange.fail()
         self._exchange.waited()
@@ -171,7 +171,7 @@ class HttpCycle:
         self.state = BODY
 
     def _send_body(self, body: Any, more: bool) -> asyncio.Future[None] | None:
-        """Send a piece; return what to wait for where the peer does not keep up."""
+        """Send a piece; return what to wait for where too much of the reply waits for the peer."""
         exchange = self._exchange
         data = octets(body)
         self._count(len(data), more)
@@ -200,7 +200,7 @@ class HttpCycle:
             return
         sent = self._sent = self._sent + size
         if sent > length:
-            self._sent -= size  # nothing of it goes
+            self._sent -= size  # nothing of it is sent
             raise RuntimeError(f"the body is longer than its content-length {length}, by {sent - length} octets")
         if sent < length and not more:
             raise RuntimeError(f"the body ends {length - sent} octets before its content-length {length}")
@@ -214,7 +214,7 @@ class HttpCycle:
         self.state = DONE
         if self._bodiless and self._length is not None:  # that of what is not sent (RFC 9110 8.6)
             self._exchange.send(self._status, [*self._fields, (b"content-length", b"%d" % self._length)], b"")
-        elif self._bodiless and (not data or self._status == 304):  # nobody knows it
+        elif self._bodiless and (not data or self._status == 304):  # its length is not known
             self._exchange.begin(self._status, self._fields, None)
             self._exchange.end(b"")
         else:
@@ -282,7 +282,7 @@ def octets(given: Any) -> bytes:
 
 
 def resolved(waiters: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]:
-    """Let go on what awaits one of *waiters*; return a list for those to come."""
+    """Resolve all *waiters*; return a new list."""
     for waiter in waiters:
         if not waiter.done():
             waiter.set_result(None)

@@ -47,7 +47,7 @@ class Lifespan:
             log.warning(log.SERVER, f"the application's lifespan ended: {type(error).__name__}: {error}")
         elif self._mode == "on" or self._told:
             self._fail(f"{type(error).__name__}: {error}")
-        # else it has no lifespan, and says so by raising (ASGI: Lifespan Scope)
+        # else it has no lifespan, which it shows by raising (ASGI: Lifespan Scope)
 
     def _fail(self, text: str) -> None:
         self.error = text
@@ -87,4 +87,4 @@ class Lifespan:
 
 
 def _nothing() -> None:
-    """Nobody waits for the startup yet."""
+    """Do nothing: nothing waits for the startup yet."""

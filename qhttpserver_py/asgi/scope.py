@@ -1,4 +1,4 @@
-"""The scope of a request: what the ASGI specification has an application told about it."""
+"""The scope of a request, as the ASGI specification defines it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def http_scope(message: Message, peer: Peer, prefix: str, state: dict[str, Any] 
     if raw_path[:1] != b"/":
         raw_path = _origin_form(raw_path)
     headers = list(message.headers)
-    if message.version == 20 and message.authority:  # what HTTP/1 says in Host (ASGI: HTTP connection scope)
+    if message.version == 20 and message.authority:  # what is the Host field in HTTP/1 (ASGI: HTTP connection scope)
         headers = [(b"host", _octets(message.authority)), *(field for field in headers if field[0] != b"host")]
     client, server, tls = peer.described or describe(peer)
     extensions: dict[str, Any] = {name: {} for name in EXTENSIONS}

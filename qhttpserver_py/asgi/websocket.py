@@ -56,18 +56,18 @@ class WebSocketCycle:
         self._socket: WebSocket | None = None
         self._denial: HttpCycle | None = None
         self._left = False  # the client has
-        self._code = ABNORMAL  # of a handshake that comes to nothing
+        self._code = ABNORMAL  # of a handshake that is given up
         self._told = False  # the application took the connect event
         self._waiters: list[asyncio.Future[None]] = []
         self.state = CONNECTING
         self.task: asyncio.Task[None] | None = None
-        exchange.wait()  # the responder may go: the application answers
+        exchange.wait()  # the responder may be dropped: the application answers
         exchange.when_canceled(self._gone)
 
     # ---- running
 
     async def run(self, application: Application, scope: dict[str, Any]) -> None:
-        """Run *application*, and end the connection as it did not."""
+        """Run *application*, and end the connection where it has not."""
         code = INTERNAL  # of whatever it raises, CancelledError and KeyboardInterrupt too
         try:
             await application(scope, self.receive, self.send)

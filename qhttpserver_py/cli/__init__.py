@@ -43,7 +43,7 @@ examples:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Complains in one sentence instead of repeating how it is used."""
+    """Reports errors in one sentence, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         raise CannotServeError(f"{message[:1].upper()}{message[1:]} (see --help).")
@@ -145,7 +145,7 @@ def _run(options: argparse.Namespace) -> int:
         if reloader is not None and not options.quiet:
             _say("Python files below this directory are watched; a change starts it again.")
         code = app.exec()
-    if isValid(server):  # the user's program may have deleted it on the way out
+    if isValid(server):  # the user's program may have deleted it at its end
         server.close()
     return code
 
@@ -194,7 +194,7 @@ def _adopt(server: QAbstractHttpServer, listener: QTcpServer | QLocalServer) -> 
 
 
 def _wind_down(server: QAbstractHttpServer, app: QCoreApplication) -> None:
-    """Stop listening at once, and leave when the replies in flight are done or have had their time."""
+    """Stop listening at once, and quit when the replies in flight are done or their time is over."""
     server.close(_GRACE)
     looking = QTimer(server)
     looking.timeout.connect(lambda: server._core.connections or app.quit())
@@ -207,7 +207,9 @@ def _is_exposed(server: QAbstractHttpServer) -> bool:
 
 
 def _protect(server: QAbstractHttpServer, options: argparse.Namespace) -> None:
-    """Keep pages of other sites out where only this computer's user is meant: any page can reach localhost."""
+    """Refuse pages of other sites where the server is for this computer's user only, because any page can reach
+    localhost.
+    """
     if not isinstance(server, QHttpServer) or not server.servers() or _is_exposed(server):
         return
     try:

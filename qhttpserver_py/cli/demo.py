@@ -93,7 +93,7 @@ def upload(request: QHttpServerRequest) -> dict[str, object]:
 
 
 class Counter:
-    """An after-request handler with a memory."""
+    """An after-request handler that counts."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -135,6 +135,6 @@ class RequestLog:
         """Answer the entries from number ``since`` of the query on."""
         text = request.query().queryItemValue("since")
         first = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
-        if first > self._next:  # a page that outlived the server it was loaded from
+        if first > self._next:  # a page that was loaded from a server before this one
             first = 0
         return {"next": self._next, "entries": [e for e in self._entries if int(str(e["id"])) >= first]}

@@ -74,7 +74,7 @@ class Live(QObject):
         socket.deleteLater()
 
     def tell(self) -> None:
-        """Send the number of the last second to all who watch."""
+        """Send the number of the last second to all sockets."""
         answered, self._answered = self._answered, 0
         text = json.dumps({"answered": answered, "sockets": len(self._sockets)})
         for socket in tuple(self._watchers):

@@ -42,7 +42,7 @@ def _takes(found: Callable[..., Any], count: int) -> bool:
 
 @contextmanager
 def without_exec(source: str) -> Iterator[None]:
-    """Refuse a program that runs Qt's event loop while it is imported: it would never come back."""
+    """Refuse a program that runs Qt's event loop while it is imported, because the import would not end."""
 
     def refuse(*_: object) -> None:
         raise CannotServeError(

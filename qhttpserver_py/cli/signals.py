@@ -14,11 +14,11 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") 
 
 
 class StopSignals:
-    """Calls *stop* at the first signal that asks to end; the next one acts as if we were not here.
+    """Calls *stop* at the first signal that asks to end; the next one has its default effect.
 
-    Python runs its signal handlers between bytecodes, and there are none while Qt waits. So the
-    interpreter is told to write a byte into a socket (``signal.set_wakeup_fd``; sockets work on
-    Windows too), and a notifier on its other end brings Qt back into Python. An idle program sleeps.
+    Python runs its signal handlers between bytecodes, and there are none while Qt waits. So the interpreter writes a
+    byte into a socket (``signal.set_wakeup_fd``; sockets work on Windows too), and a notifier on its other end calls
+    Python from Qt. An idle program is not woken.
     """
 
     def __init__(self, stop: Callable[[], object]) -> None:

@@ -116,7 +116,7 @@ def _exists(module: str) -> bool:
 
 @contextmanager
 def _complaining(what: str) -> Iterator[None]:
-    """Turn whatever the user's code raises into one sentence that says where."""
+    """Turn what the user's code raises into one sentence that says where."""
     try:
         yield
     except CannotServeError:

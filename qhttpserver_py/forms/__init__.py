@@ -163,11 +163,11 @@ def when_read(
     progress: Progress | None = None,
     directory: str | None = None,
 ) -> Future[Any]:
-    """Call ``callback(form)`` once the form is there; return a future of its result, for a handler to return.
+    """Call ``callback(form)`` once the form is complete; return a future of its result, for a handler to return.
 
-    A form that is not accepted makes the future's result ``FormError.answer``, so the peer is told;
-    an exception of *callback* is the future's, so the peer gets 500. The temporary files of a form
-    last as long as anybody refers to them. Arguments are those of ``read_form``.
+    For a form that is not accepted the future's result is ``FormError.answer``, which tells the peer why; an exception
+    of *callback* is the future's, so the peer gets 500. The temporary files of a form exist as long as something refers
+    to them. Arguments are those of ``read_form``.
 
     Raises:
         ImportError: the package ``multipart`` is not installed.
@@ -184,7 +184,7 @@ def when_read(
 
 
 class _Taking:
-    """A form on its way, taken by callbacks."""
+    """Takes a form by callbacks, as it arrives."""
 
     def __init__(self, request: QHttpServerRequest, callback: Callable[[Form], Any], done: Future[Any]) -> None:
         self._request = request
@@ -193,7 +193,7 @@ class _Taking:
         self._parser: Parser | None = None
 
     def start(self, limits: FormLimits, progress: Progress | None, directory: str | None) -> None:
-        """Begin to take the body."""
+        """Start taking the body."""
         stream = self._request.stream()
         try:
             self._parser = _parser(self._request, limits, directory)

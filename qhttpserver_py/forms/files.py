@@ -1,4 +1,4 @@
-"""Uploaded files: in memory while they are small, in a temporary file beyond, gone when nobody wants them."""
+"""Uploaded files: in memory while they are small, else in temporary files, which are deleted with the form."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _TRIMMED = re.compile(r"\A[\s.]+|[\s.]+\Z")
 def safe_filename(name: str, default: str = "file") -> str:
     """Return the last part of a file name that a client sent, as one that is harmless on every system.
 
-    Directories, control and reserved characters, leading dots, the names of Windows' devices and
-    excess length are taken away. It is still the client's choice: two clients may choose the same.
+    Directories, control and reserved characters, leading dots, the names of Windows' devices and excess length are
+    removed. The name is still the client's choice: two clients may choose the same.
 
     Args:
         name: what the client sent.
@@ -120,7 +120,7 @@ class FormFile:
         return target
 
     def close(self) -> None:
-        """Give up the contents and delete the temporary file. Not in Qt."""
+        """Release the contents and delete the temporary file. Not in Qt."""
         self._file.close()
         self._cleanup()
 

@@ -40,14 +40,14 @@ class FormError(ContentError):
     """The request's body is not a form that is accepted.
 
     ``status`` is 400 for one that is malformed, 413 for one beyond a limit, 415 for another media
-    type. A handler may let it out: it is the answer.
+    type. A handler may raise it: it is sent as the answer.
 
     Not in Qt.
     """
 
     @property
     def answer(self) -> tuple[str, int]:
-        """What a handler returns to say so: the reason as text, and the status. Not in Qt."""
+        """What a handler returns to refuse the form: the reason as text, and the status. Not in Qt."""
         return f"{self}\n", self.status
 
 
@@ -245,7 +245,7 @@ class MultipartParser(Collected):
         if file is None:
             charset = self._segment.charset or "utf-8"
             self.fields.append((self._segment.name, _text(bytes(self._value), charset)))
-        elif not file.filename and not file.size:  # a file input that nothing was chosen for
+        elif not file.filename and not file.size:  # a file input for which no file was chosen
             self.files.remove(file)
         else:
             file._rewind()

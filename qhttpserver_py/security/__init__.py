@@ -1,4 +1,4 @@
-"""The browser as attacker: protections for servers that web pages of others can reach.
+"""Protections for servers that web pages of others can reach through the user's browser.
 
 Any page the user opens may send requests to ``localhost`` and to the local network. Each function
 switches one protection on, for every request of a server: also for paths nobody routed, WebSocket
@@ -49,8 +49,8 @@ Verdict = QHttpServerWebSocketUpgradeResponse
 def allow_hosts(server: QHttpServer, hosts: Iterable[str] | None = None, *, local: bool = True) -> None:
     """Answer 421 to requests whose Host is none of *hosts*: the defence against DNS rebinding.
 
-    A page at ``http://evil.example`` whose name was made to point here is "same origin" to the
-    browser; only its Host gives it away.
+    A page at ``http://evil.example`` whose name resolves to this server is "same origin" for the browser; only its Host
+    shows it.
 
     Args:
         server: the server to protect.
@@ -93,7 +93,7 @@ def protect_localhost(server: QHttpServer, *, hosts: Iterable[str] = (), origins
 
 
 def protect_unprotected(server: QHttpServer, hosts: Iterable[str] = (), origins: Origins = ()) -> None:
-    """``protect_localhost()``, for a program that serves others' servers: what they switched on stays.
+    """Do as ``protect_localhost()`` for the server of another program: what that has switched on stays.
 
     Not in Qt.
     """
@@ -228,7 +228,7 @@ _same_origin = allow_origins_verifier()
 
 
 class _Bearer:
-    """Where a token is wanted, and which."""
+    """Where a token is required, and which."""
 
     __slots__ = ("_challenge", "_check", "_exempt", "_paths", "_query")
 
@@ -252,7 +252,7 @@ class _Bearer:
 
 
 class _Policy:
-    """All protections of one server, asked in order."""
+    """All protections of one server, in their order."""
 
     __slots__ = ("_server", "bearer", "cors", "headers", "hosts", "origins")
 
@@ -336,7 +336,7 @@ def _log_refused(status: int, why: str, request: QHttpServerRequest) -> None:
 
 
 def _shown(text: str) -> str:
-    """Return *text* of a peer's making in a form that can do no harm in a log."""
+    """Return *text* of a peer in a form that is harmless in a log."""
     return ascii(text[:_SHOWN])
 
 

@@ -17,7 +17,7 @@ _PREFLIGHT_VARY = (b"vary", b"origin, access-control-request-method, access-cont
 
 
 class Cors:
-    """What is told to browsers about who may call and read; rendered once, as far as it can be."""
+    """The fields that tell browsers which pages may call and read; rendered once, as far as possible."""
 
     __slots__ = ("_headers", "_max_age", "_methods", "_private", "_public", "_with_credentials", "origins", "shared")
 
@@ -32,7 +32,7 @@ class Cors:
         private_network: bool,
     ) -> None:
         if credentials and origins.everything:
-            # Every page the user visits could act and read in the user's name.
+            # Every page that the user visits could act and read with the user's credentials.
             raise ValueError("credentials=True needs origins that are named: '*' would let every site in")
         self.origins = origins
         self._public = origins.everything
@@ -74,7 +74,7 @@ class Cors:
 
 
 def is_preflight(request: QHttpServerRequest) -> bool:
-    """Whether a browser asks for leave before the request proper."""
+    """Return whether a request is a preflight."""
     return (
         request._message.method == "OPTIONS"
         and field(request, b"origin") is not None

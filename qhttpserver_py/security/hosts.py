@@ -1,4 +1,4 @@
-"""Names a server answers to: the defence against DNS rebinding."""
+"""The host names of a server: the defence against DNS rebinding."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def is_loopback(host: str) -> bool:
 
 
 def literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the address that *host* spells out, or None for a name. No octal, no short forms."""
+    """Return the address that *host* is, or None for a name. No octal, no short forms."""
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
@@ -70,7 +70,7 @@ class AllowedHosts:
         (self._below if below else self._exact).add((_canonical(name), "" if port == "*" else port))
 
     def allows(self, authority: bytes, local_address: Callable[[], str]) -> bool:
-        """Whether a request for *authority* is meant for us; an absent one is not."""
+        """Return whether *authority* is allowed; an absent one is not."""
         if self._all or authority in self._always:
             return True
         host, port = split_authority(authority.decode("latin-1"))

@@ -54,7 +54,7 @@ class AllowedOrigins:
             self._exact.add(_checked(rule))
 
     def allows(self, origin: str) -> bool:
-        """Whether the value of an Origin field is one of them. ``*`` does not stand for ``null``."""
+        """Return whether the value of an Origin field is one of them. ``*`` does not include ``null``."""
         if origin == "null":
             return origin in self._exact
         if self.everything or normal_origin(origin) in self._exact:
@@ -65,14 +65,14 @@ class AllowedOrigins:
 
 
 def decides(rule: Callable[[str], bool], what: str) -> Callable[[str], bool]:
-    """Return *rule*; TypeError where its answers would come later: whatever a coroutine returns, it is true at once."""
+    """Return *rule*; raise TypeError for a coroutine function, whose result would always be true."""
     if inspect.iscoroutinefunction(rule):
         raise TypeError(f"the rule for an {what} cannot be a coroutine: it says yes or no at once")
     return rule
 
 
 def says_yes(rule: Callable[[str], bool], given: str) -> bool:
-    """Whether *rule* is for *given*; TypeError for the promise of an answer."""
+    """Return whether *rule* accepts *given*; raise TypeError for an awaitable result."""
     answer: object = rule(given)
     if inspect.iscoroutine(answer):
         answer.close()
@@ -116,13 +116,13 @@ def _wildcard(rule: str) -> re.Pattern[str]:
 
 
 def field(request: QHttpServerRequest, name: bytes) -> str | None:
-    """Return the value of a field that occurs once; several are joined, and so equal nothing one would allow."""
+    """Return the value of a field that occurs once; several are joined, and equal no allowed value."""
     values = [value for key, value in request._message.headers if key == name]
     return ", ".join(value.decode("latin-1") for value in values) if values else None
 
 
 def own_origin(request: QHttpServerRequest) -> str:
-    """Return the origin of pages that this very server brought, by the name the client used for it."""
+    """Return the origin of pages of this server, by the name that the client used for it."""
     return normal_origin(f"{request._peer.scheme}://{request._message.authority.decode('latin-1')}")
 
 

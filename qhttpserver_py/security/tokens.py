@@ -21,11 +21,11 @@ Paths = str | re.Pattern[str] | Iterable[str | re.Pattern[str]]
 
 
 _PARAMETERS = 1000
-"""Parameters of a query that is searched for a token: who has none is not to cost much."""
+"""How many parameters of a query are searched for a token, so that a request without one is cheap."""
 
 
 class TokenCheck:
-    """Says whether a token is one of those that open the door."""
+    """Decides whether a token is a valid one."""
 
     __slots__ = ("_call", "_digests")
 
@@ -44,7 +44,9 @@ class TokenCheck:
             raise ValueError("no token would be right")
 
     def opens(self, given: str) -> bool:
-        """Whether *given* is right. All are compared, all at the same length: no time depends on what matched."""
+        """Return whether *given* is valid. All are compared, all at the same length, so the time does not depend on the
+        result.
+        """
         if self._call is not None:
             return says_yes(self._call, given)
         digest = sha256(given.encode("latin-1", "replace")).digest()
@@ -71,7 +73,7 @@ def given_token(request: QHttpServerRequest, query: str | None) -> str | None:
 
 
 class PathSet:
-    """Paths, each with all below it, or matched whole by a pattern. They see what routes see: decoded paths."""
+    """Paths, each with all below it, or patterns that match whole paths. Decoded paths are compared, as in routes."""
 
     __slots__ = ("_everything", "_patterns", "_roots")
 
@@ -90,7 +92,7 @@ class PathSet:
                 raise ValueError(f"{path!r}: a path begins with '/'")
 
     def has(self, request: QHttpServerRequest) -> bool:
-        """Whether the path of *request* is one of them."""
+        """Return whether the path of *request* is one of them."""
         if self._everything:
             return True
         path = path_of(request._message)

@@ -51,7 +51,7 @@ class StaticFiles:
     Args:
         directory: a directory, or a Qt resource path that starts with ``:/``. It must exist.
         index: the file that stands for a directory, e.g. ``"index.html"``; empty for none.
-        listing: answer a directory without *index* with a list of what it holds, instead of 404.
+        listing: answer a directory without *index* with a list of its entries, instead of 404.
         spa: answer paths that name no file, where the client wants HTML, with the top *index*: for
             single-page applications that do their own routing.
         hidden: serve and list names that start with a dot. ``.well-known`` is always served.
@@ -135,7 +135,7 @@ class StaticFiles:
         place = self._store.locate([segment for segment in segments if segment])
         if place is None or (wants_directory and not place.is_directory):
             return None
-        # The resolved names count: a link, or a short name on Windows, must not uncover a hidden file.
+        # The resolved names are checked, so that a link, or a short name on Windows, does not reveal a hidden file.
         if not self._hidden and any(map(is_hidden, (*segments, *place.names))):
             return None
         return place
@@ -194,7 +194,7 @@ class StaticFiles:
     def _fields(self, representation: Representation) -> list[tuple[str, str]]:
         fields = [
             *validator_fields(representation),
-            # The type is told by the name; a browser that guesses from the data could run an upload.
+            # The type follows from the name; a browser that guesses it from the data could run an upload.
             ("x-content-type-options", "nosniff"),
         ]
         if self._cache_control:

@@ -31,8 +31,8 @@ def attachment(path: str | os.PathLike[str], name: str | None = None, *, content
     that is missing, is no regular file, or cannot be read gives status 404 with an empty body.
 
     Args:
-        path: the file; ``:/…`` names a Qt resource. It is taken as it is: who makes it from a request has to see to it
-            that it stays inside the directory meant.
+        path: the file; ``:/…`` names a Qt resource. It is used as it is: a program that makes it from a request has to
+        ensure that it stays inside of the intended directory.
         name: what the client saves it as, in any language, see ``content_disposition``; None for the file's own name.
         content_type: its media type; None tells it from the extension of *path*.
 
@@ -56,7 +56,7 @@ def attachment(path: str | os.PathLike[str], name: str | None = None, *, content
     fields = [
         ("content-type", kind),
         ("content-disposition", disposition),
-        # The type is told by the name; a browser that guesses from the data could run an upload.
+        # The type follows from the name; a browser that guesses it from the data could run an upload.
         ("x-content-type-options", "nosniff"),
     ]
     return Attachment(file, fields)

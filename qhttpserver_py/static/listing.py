@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 MAX_ENTRIES = 10_000
-"""Entries shown at most: a page beyond that helps nobody and holds the event loop up."""
+"""Entries shown at the most: a longer page is of no use and blocks the event loop."""
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">

@@ -1,7 +1,7 @@
 """From a request target to a path below a directory, or to nothing.
 
-Pure and strict: whatever could mean different things to a browser, to Python and to the operating
-system is refused instead of cleaned up. ``inside`` is the second lock: it looks at the resolved path.
+Pure and strict: whatever a browser, Python and the operating system may read differently is refused instead of cleaned
+up. ``inside`` is the second check: it checks the resolved path.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from qhttpserver_py._protocol.path import decoder_of
 _WINDOWS_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?:[ .:].*)?", re.IGNORECASE)
 _WINDOWS_ILLEGAL = frozenset('<>:"|?*')
 MAXIMUM_PATH = 4096
-"""Characters of a path as sent; a longer one names nothing. Systems have no longer ones, and looking costs time."""
+"""Characters of a path as sent; a longer one names no file. Systems have no longer paths, and looking them up costs
+time.
+"""
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -55,7 +57,7 @@ def split_path(sent: str, *, windows: bool = os.name == "nt") -> list[str] | Non
 
 
 def is_plain_name(name: str, *, windows: bool = os.name == "nt") -> bool:
-    """Tell whether *name* is one segment that means the same to everybody and nothing special to anybody."""
+    """Return whether *name* is one segment that every system reads alike, and none as something special."""
     if name in {"", ".", ".."} or "/" in name or "\\" in name or _DRIVE.match(name):
         return False
     if not name.isprintable() and any(category(char) in {"Cc", "Cs"} for char in name):

@@ -1,7 +1,7 @@
-"""Where static files come from: a directory of the file system, or Qt resources.
+"""The stores of static files: a directory of the file system, or Qt resources.
 
-A store turns checked segments into a place, lists it and opens it. What cannot be served (links
-that lead out, pipes, devices) is not there at all.
+A store turns checked segments into a place, lists it and opens it. What cannot be served (links that lead out, pipes,
+devices) does not exist for it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ class Folder:
         return Place(path, self._names(path), stat.S_ISDIR(mode))
 
     def _is_spelled_so(self, segments: list[str]) -> bool:
-        """Whether each segment is spelled as it is stored: "/Secret" must not pass by what protects "/secret"."""
+        """Return whether each segment is spelled as it is stored, so that "/Secret" does not evade the protection of
+        "/secret".
+        """
         path = self._root
         try:
             for segment in segments:
@@ -116,7 +118,7 @@ class Folder:
         return open_descriptor(descriptor)
 
     def _open_below(self, place: Place) -> int:
-        """Return a descriptor of what was judged, though links were put in its way meanwhile.
+        """Return a descriptor of the path that was checked, even if links were made meanwhile.
 
         Each directory is opened from the one above and no link is followed. Where the system cannot do that, it tells
         the path of what was opened. Raises OSError where it cannot be opened.

@@ -1,7 +1,7 @@
 """Content types of files: a fixed table for the web's own formats, then Qt's MIME database.
 
-The table comes first because the database is made for desktops: it takes ``.ts`` for Qt Linguist,
-does not know ``.wasm`` or ``.map``, and what it says depends on the packages installed.
+The table comes first because the database is made for desktops: in it, ``.ts`` is Qt Linguist's, ``.wasm`` and ``.map``
+are unknown, and the rest depends on the packages installed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""For tests: a fake backend, clients, and stand-ins for the socket and the clock.
+"""For tests: a fake backend, clients, and fakes of the socket and the clock.
 
-``FakeBackend`` plays the server an application talks to; the pytest fixtures hand it out. ``Client`` and
-``InMemoryClient`` play the peer of a server made with this package.
+``FakeBackend`` replaces the server of an application; the pytest fixtures give it. ``Client`` and ``InMemoryClient``
+are peers for a server made with this package.
 """
 
 from __future__ import annotations

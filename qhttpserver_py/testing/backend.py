@@ -38,10 +38,10 @@ Result = TypeVar("Result")
 
 
 class FakeBackend(QHttpServer):
-    """A server for tests: it answers what it was told to expect, and books what came.
+    """A server for tests: it answers what it was told to expect, and records what came.
 
     A QHttpServer, so ``route()``, WebSocket verifiers and the rest work too; expectations go before routes.
-    It lives in the event loop of the thread it was made in, so a test is one thread. Times are
+    It runs in the event loop of the thread it was made in, so a test is one thread. Times are
     milliseconds.
 
     Parameters:
@@ -90,7 +90,7 @@ class FakeBackend(QHttpServer):
         self._interceptions = Interceptions(self, self._endpoint.authority, self._inspection.blocked)
         self._client: Client | None = None
         self._cassettes: list[Cassette] = []
-        # Whatever fails in a handler belongs to the test, not to sys.excepthook.
+        # What handlers raise fails the test, and is not given to sys.excepthook.
         self._core.report = self._turns.failed  # type: ignore[method-assign]
         self._answers.observers.append(self._turns.observed)
 
@@ -201,7 +201,7 @@ class FakeBackend(QHttpServer):
             filter_keys: the same for keys of queries, forms and JSON objects.
             before_record: is given each new episode; what it returns is recorded, None is not.
             repeat: replay the last episode that fits again and again.
-            fail_unused: episodes that nobody asked for fail the test; else they are a CassetteWarning.
+            fail_unused: episodes that no request asked for fail the test; else they are a CassetteWarning.
             max_age: episodes recorded before that are a CassetteWarning.
 
         Raises:
@@ -367,7 +367,7 @@ class FakeBackend(QHttpServer):
         return self._turns.serve(request, responder) or super().handleRequest(request, responder)
 
     def missingHandler(self, request: QHttpServerRequest, responder: QHttpServerResponder, /) -> None:
-        """Book an unexpected request, unless a missing handler was set. Qt: QHttpServer::missingHandler."""
+        """Record an unexpected request, unless a missing handler was set. Qt: QHttpServer::missingHandler."""
         self._turns.enter(request, responder._exchange)
         if self._missing.bound is not None:
             super().missingHandler(request, responder)

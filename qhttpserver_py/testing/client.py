@@ -324,10 +324,10 @@ def encode_body(data: Content, json: Any = UNSET) -> tuple[bytes, bytes]:
 
 
 def _let_messages_out() -> None:
-    """Give the thread of the access manager time for what it says about a failed request.
+    """Give the thread of the access manager time to log messages about a failed request.
 
     It needs Python's lock for that where a message handler in Python is installed, as by pytest-qt; a message that
-    still waits when the handler is taken away crashes the interpreter.
+    still waits when the handler is removed crashes the interpreter.
     """
     loop = QEventLoop()
     QTimer.singleShot(_MESSAGES_MS, loop.quit)

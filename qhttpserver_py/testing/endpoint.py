@@ -1,4 +1,4 @@
-"""Where a fake backend listens: its server socket, its certificate, and the clients' trust in it."""
+"""Where a fake backend listens: its server socket, its certificate, and whether clients trust that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qhttpserver_py.testing.watchdog import WATCHDOG, BlockingClientError, Watch
 
 
 class Endpoint:
-    """Host and port of a server that can go down and come up again at the same place."""
+    """Host and port of a server that can be stopped and started again at the same port."""
 
     def __init__(
         self,

@@ -45,7 +45,7 @@ class Expectations:
     """Takes expectations for a fake backend and keeps them in its ledger.
 
     Parameters:
-        ledger: the books of the backend.
+        ledger: where the backend records what came.
         defaults: criteria of every expectation that does not say otherwise.
 
     Not in Qt.
@@ -85,7 +85,7 @@ class Expectations:
     ) -> Expectation:
         """Answer any number of requests, or as many as ``times()`` says.
 
-        Of several expectations that fit, the one made first answers. The parameters are those of
+        Of several expectations that match, the one made first answers. The parameters are those of
         ``RequestMatcher``.
 
         Not in Qt.

@@ -1,4 +1,4 @@
-"""One expectation: which requests it is about, how it answers, and what came."""
+"""One expectation: which requests it matches, how it answers, and what came."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Answer = Callable[[QHttpServerRequest, int], Any]
 
 
 class HandlerType(Enum):
-    """How often an expectation is good for. Not in Qt."""
+    """For how many requests an expectation is. Not in Qt."""
 
     PERMANENT = "permanent"
     ONESHOT = "oneshot"
@@ -109,7 +109,7 @@ class Expectation:
         return self.expected == 0
 
     def begin(self, request: QHttpServerRequest) -> None:
-        """Book a request; its answer follows."""
+        """Record a request; its answer follows."""
         self.calls.append(LogEntry(request, None))
 
     def result(self, request: QHttpServerRequest, responder: QHttpServerResponder) -> tuple[Any, bool]:

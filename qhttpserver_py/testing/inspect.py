@@ -1,4 +1,4 @@
-"""What came to a fake backend, and whether that was right."""
+"""Tells what came to a fake backend, and whether it was as expected."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Inspection:
         return [*blocked, *self._ledger.problems()]
 
     def postpone_deadlines(self) -> None:
-        """Let nothing that was wrong up to now fail the test. Not in Qt."""
+        """Forget what was wrong up to now, so that it does not fail the test. Not in Qt."""
         self._blocked = None
         self._ledger.postpone_deadlines()
 

@@ -1,4 +1,4 @@
-"""What was expected, what came, and what went wrong. Knows no socket and no event loop."""
+"""Records what was expected, what came, and what went wrong. It knows no socket and no event loop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Arrival:
 
 
 class Ledger:
-    """Keeps the books of one fake backend."""
+    """The records of one fake backend."""
 
     def __init__(self) -> None:
         self.expectations: list[Expectation] = []
@@ -62,13 +62,13 @@ class Ledger:
     # ---- booking
 
     def arrived(self, request: QHttpServerRequest) -> Arrival:
-        """Book a request that came."""
+        """Record a request that came."""
         arrival = Arrival(request)
         self.arrivals.append(arrival)
         return arrival
 
     def answered(self, arrival: Arrival, response: QHttpServerResponse | None) -> None:
-        """Book the answer, or that there is none."""
+        """Record the answer, or that there is none."""
         arrival.response = response
         entry = LogEntry(arrival.request, response)
         self.log.append(entry)
@@ -79,13 +79,13 @@ class Ledger:
                     calls[index] = entry
 
     def unexpected(self, request: QHttpServerRequest, reason: str = "") -> str:
-        """Book a request that nobody expected; return the report about it."""
+        """Record an unexpected request; return the report about it."""
         text = report.unexpected(request, [*self.expectations, *self.fallbacks], reason)
         self.assertions.append(AssertionError(text))
         return text
 
     def failed(self, error: BaseException) -> None:
-        """Book an error of a handler, a matcher or a hook of the test."""
+        """Record an error of a handler, a matcher or a hook of the test."""
         if isinstance(error, AssertionError):
             self.assertions.append(error)
         else:

@@ -36,7 +36,7 @@ def timeout_error(text: str) -> Exception:
 
 
 class Waiters:
-    """Event loops that run until something is true. Whoever changes something calls ``notify``."""
+    """Event loops that run until a condition is true. What changes a condition calls ``notify``."""
 
     __slots__ = ("_entries",)
 
@@ -44,7 +44,7 @@ class Waiters:
         self._entries: list[tuple[Callable[[], object], QEventLoop]] = []
 
     def notify(self) -> None:
-        """Something changed: end the waits whose condition is now true."""
+        """End the waits whose condition is now true."""
         for done, loop in tuple(self._entries):
             if done():
                 loop.quit()
@@ -68,7 +68,7 @@ class Waiters:
 
 
 class BlockingCall:
-    """A function at work in a thread of its own, so that it may block."""
+    """A function that runs in a thread of its own, so that it may block."""
 
     __slots__ = ("_finished", "error", "finished", "result", "thread")
 
@@ -88,7 +88,7 @@ class BlockingCall:
         self._finished()
 
     def where(self) -> str:
-        """Return where the thread stands, for the report of a call that took too long."""
+        """Return the line that the thread executes, for the report of a call that took too long."""
         frame = sys._current_frames().get(self.thread.ident or 0)
         return "".join(traceback.format_stack(frame)[-4:]) if frame is not None else ""
 

@@ -1,4 +1,4 @@
-"""What a test says about a request, and how a request differs from it. Knows no server and no reply."""
+"""Describes requests, and finds how a request differs. It knows no server and no reply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client without a network: it drives a server's engine and routes through a socket that is none."""
+"""A client without a network: it passes requests to a server through a fake socket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BASE = "http://testserver/"
 
 
 class FakeClock:
-    """A clock that goes only when told to; call it for the time in seconds. Not in Qt."""
+    """A clock that only ``advance()`` changes; call it for the time in seconds. Not in Qt."""
 
     __slots__ = ("now",)
 
@@ -61,11 +61,11 @@ class FakeSignal:
 
 
 class FakeSocket(QObject):
-    """Stands in for a QTcpSocket: bytes come from ``receive``, and what is written can be looked at.
+    """Replaces a QTcpSocket: bytes come from ``receive``, and what is written can be read.
 
     ``written`` is all that was written; ``reads`` and ``writes`` count the calls that cross into Qt with a real
     socket. While ``stalled`` the peer takes nothing, until ``take`` is called. ``on_written``, if set, is told of
-    each write. Its signals are Python's own: what a slot raises reaches the test.
+    each write. Its signals are Python objects: what a slot raises is raised in the test.
 
     Not in Qt.
     """
@@ -101,7 +101,7 @@ class FakeSocket(QObject):
             self.bytesWritten.emit(taken)
 
     def peer_closes(self) -> None:
-        """The peer goes away. Not in Qt."""
+        """The peer closes the connection. Not in Qt."""
         self.disconnectFromHost()
 
     # ---- what a connection uses of QTcpSocket
@@ -311,7 +311,7 @@ class InMemoryClient:
             self.connection.sweep(self.clock(), float(max(self.server._core.limits.keep_alive, 0)))
 
     def close(self) -> None:
-        """Go away. Not in Qt."""
+        """Close the connection. Not in Qt."""
         self.socket.peer_closes()
 
     def _exchange(self, raw: bytes, reader: ResponseReader) -> None:

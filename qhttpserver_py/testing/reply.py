@@ -69,7 +69,7 @@ class PacedSource:
         self._timer.timeout.connect(self._due)
 
     def start(self, on_ready: Callable[[], None]) -> None:
-        """Remember whom to tell when the next piece is due."""
+        """Keep *on_ready*, which is called when the next piece is due."""
         self._on_ready = on_ready
 
     def read(self, limit: int) -> bytes | None:
@@ -115,7 +115,7 @@ class PacedSource:
 
 
 class Plan:
-    """What happens to a reply on its way; set by the modifiers of an expectation."""
+    """How a reply is changed before it is sent; set by the modifiers of an expectation."""
 
     __slots__ = ("delay", "fault", "hooks", "rate", "truncate")
 
@@ -141,7 +141,7 @@ class Plan:
 
 
 def send(exchange: Exchange, reply: QHttpServerResponse | Stream, failed: Callable[[Exception], None]) -> None:
-    """Answer the request of *exchange*; *failed* hears of errors of the test's own generators."""
+    """Answer the request of *exchange*; *failed* is called with errors of the test's own generators."""
     if isinstance(reply, QHttpServerResponse):
         exchange.send(reply._status, reply._headers, reply._data)
         return

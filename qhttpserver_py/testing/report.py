@@ -1,4 +1,4 @@
-"""What a failed test reads: what was expected, what came, and where the two part."""
+"""The messages of a failed test: what was expected, what came, and how they differ."""
 
 from __future__ import annotations
 

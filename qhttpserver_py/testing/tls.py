@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority made on the spot, and what Qt and Python need to use it."""
+"""Certificates for tests: an authority that is made anew, and what Qt and Python need to use it."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def _server(leaf: trustme.LeafCert) -> QSslConfiguration:
 class Trust:
     """Makes every Qt client of this process trust an authority until ``revoke``.
 
-    The system's authorities are not trusted meanwhile: a test is not to reach beyond this machine. *beside_system*
-    says that they are, for a test that intercepts some hosts of many.
+    The system's authorities are not trusted meanwhile, because a test must not reach beyond this machine. With
+    *beside_system* they are, for a test that intercepts some hosts of many.
     """
 
     __slots__ = ("_beside_system", "_certificate")
@@ -130,7 +130,7 @@ class Trust:
         self._apply()
 
     def revoke(self) -> None:
-        """Take the trust back; calling it twice is harmless."""
+        """Restore the former trust; calling it twice is harmless."""
         if self in Trust._active:
             Trust._active.remove(self)
             self._apply()

@@ -1,4 +1,4 @@
-"""Requests on their way through a fake backend: from their arrival, by an expectation, to what is sent."""
+"""Answers the requests of a fake backend: from their arrival, by an expectation, to what is sent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Server(Protocol):
 
 
 class Turn:
-    """One request on its way through the backend."""
+    """One request, from its arrival to its answer."""
 
     __slots__ = ("arrival", "expectation", "responder", "response")
 
@@ -60,13 +60,13 @@ class ShapedAnswers(Answers):
 
 
 class Turns:
-    """Answers requests as their expectations say, and books what came and what was sent.
+    """Answers requests as their expectations say, and records what came and what was sent.
 
     Parameters:
         server: has the signals, and the status of what is unexpected.
         context: the same server, as the QObject whose end ends all delays.
         answers: the part of the server that sends.
-        ledger: knows the expectations and keeps the books.
+        ledger: has the expectations and the records.
         waiters: are told of each change.
     """
 
@@ -107,13 +107,13 @@ class Turns:
         return True
 
     def refuse(self, request: QHttpServerRequest, exchange: Exchange) -> None:
-        """Answer and book a request that nobody expected."""
+        """Answer and record an unexpected request."""
         text = self._ledger.unexpected(request)
         status = self._server.no_handler_status_code
         self._answers.respond(exchange, request, replies.make_response(text, status, None, "text/plain; charset=utf-8"))
 
     def enter(self, request: QHttpServerRequest, exchange: Exchange) -> Turn:
-        """Book a request, unless that was done before; return its turn."""
+        """Record a request, unless that was done before; return its turn."""
         turn = self._turns.get(id(request))
         if turn is None:
             turn = self._turns[id(request)] = Turn(self._ledger.arrived(request))
@@ -121,7 +121,7 @@ class Turns:
         return turn
 
     def observed(self, request: QHttpServerRequest, status: int, _size: int, _elapsed: float) -> None:
-        """A reply is on its way; called by the server."""
+        """Record that a reply was sent; called by the server."""
         turn = self._turns.get(id(request))
         if turn is not None:
             turn.response = turn.response or QHttpServerResponse(status)
@@ -162,7 +162,7 @@ class Turns:
         return False
 
     def failed(self, error: BaseException, label: str = "") -> None:  # noqa: ARG002 - as ServerCore.report
-        """Book an error of user code: it belongs to the test."""
+        """Record an error of user code, which fails the test."""
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise error
         self._ledger.failed(error)
@@ -176,7 +176,7 @@ class Turns:
 
     def _answer(self, turn: Turn, expectation: Expectation, responder: QHttpServerResponder) -> None:
         request, exchange = turn.arrival.request, responder._exchange
-        if exchange.connection is None:  # the peer, or the server, went away during the delay
+        if exchange.connection is None:  # the peer left, or the server was stopped, during the delay
             return
         fault = expectation.plan.fault
         if fault is not None:
@@ -205,7 +205,7 @@ class Turns:
         replies.send(exchange, shaped, self.failed)
 
     def _leave(self, request: QHttpServerRequest) -> None:
-        """The request is dealt with: answered, or given up."""
+        """End the turn of a request that was answered or given up."""
         turn = self._turns.pop(id(request), None)
         if turn is None:
             return

@@ -1,10 +1,9 @@
 """Notices a blocking client in the thread of its own server, which could otherwise only hang.
 
-Strategy: a thread posts an event to the server's thread, four times a second. While that is not
-taken, it looks at the line the server's thread stands at. If that line calls a socket, that socket
-is connected to one of our servers, and this stays so for a second, nobody will ever answer: the
-client's socket is shut down, so that the client returns, and the server is told, so that the test
-fails with the reason.
+Strategy: a thread posts an event to the server's thread, four times a second. While that is not delivered, it checks
+the line that the server's thread executes. If that line calls a socket, that socket is connected to one of our servers,
+and this stays so for a second, no answer will ever come: the client's socket is shut down, so that the client returns,
+and the server is notified, so that the test fails with the reason.
 
 Limits: a client that keeps its sockets in C (libcurl) or has a socket on no line of Python is not
 seen, nor is a thread that computes or sleeps; such a test ends by its own time limit.
@@ -28,10 +27,10 @@ from typing import Any
 from qhttpserver_py._transport.sockets import borrowed
 
 INTERVAL = 0.25
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 PATIENCE = 1.0
-"""Seconds a client may be stuck before it is certain that it is."""
+"""Seconds after which a client that does not go on counts as blocking."""
 
 _DEPTH = 6
 _BLOCKS = re.compile(r"\b(recv\w*|read\w*|send\w*|connect\w*|do_handshake|select|poll|write\w*)\s*\(")
@@ -76,10 +75,10 @@ class Watched:
         return False
 
     def look(self, frames: dict[int, FrameType], now: float) -> None:
-        """Judge the thread by the line it stands at, which is taken out of *frames*."""
+        """Check the line that the thread executes, which is in *frames*."""
         frame = frames.pop(self.ident, None)
         stuck = None
-        # That thread goes on meanwhile: what is looked at may change under our hands, or be a proxy of what is gone.
+        # That thread goes on meanwhile, so objects may change while they are read, or be proxies of deleted ones.
         with contextlib.suppress(Exception):
             stuck = _socket_to(frame, self.address) if frame is not None else None
         if frame is None or stuck is None:
@@ -91,7 +90,7 @@ class Watched:
             return
         self.spot = None
         stack = "".join(traceback.format_stack(frame)[-8:])
-        # A thread that goes on while we hold its frames leaves its variables to us, to be deleted in this thread.
+        # While a frame is referred to here, its variables would be deleted in this thread.
         del frame
         frames.clear()
         self._free(stuck, stack)
@@ -108,7 +107,7 @@ class Watched:
 
 
 class Watchdog:
-    """The thread that looks. It lives while there is a server to watch."""
+    """The thread that checks. It runs while there is a server to watch."""
 
     def __init__(self) -> None:
         self._watched: list[Watched] = []
@@ -116,7 +115,7 @@ class Watchdog:
         self._stop: threading.Event | None = None
 
     def add(self, watched: Watched) -> None:
-        """Watch the thread that calls this, for the sake of one server."""
+        """Watch the thread that calls this, for one server."""
         with self._lock:
             self._watched.append(watched)
             if self._stop is None:
@@ -125,7 +124,7 @@ class Watchdog:
                 _thread.start_new_thread(self._run, (self._stop,))
 
     def remove(self, watched: Watched) -> None:
-        """Stop watching; the last one out ends the thread."""
+        """Stop watching; after the last server the thread ends."""
         with self._lock:
             if watched in self._watched:
                 self._watched.remove(watched)

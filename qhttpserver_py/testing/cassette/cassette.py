@@ -1,4 +1,4 @@
-"""A cassette in use: which requests are replayed, which go to the real server, and what is kept of them."""
+"""A cassette in use: it decides which requests are replayed, which go to the real server, and what is recorded."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BeforeRecord = Callable[[Episode], Episode | None]
 
 
 class CassetteWarning(UserWarning):
-    """A cassette has episodes that nobody asked for, or old ones. Not in Qt."""
+    """A cassette has episodes that no request asked for, or old ones. Not in Qt."""
 
 
 class Cassette(RequestMatcher):

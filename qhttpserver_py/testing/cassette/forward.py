@@ -32,7 +32,9 @@ Done = Callable[[RecordedResponse | None, Exception | None], None]
 
 
 class Forwarder:
-    """Sends requests on, past any proxy of the test, and hands back what is answered; follows no redirect."""
+    """Sends requests to the real server, without any proxy of the test, and returns the answers; it follows no
+    redirect.
+    """
 
     def __init__(self) -> None:
         self._manager = QNetworkAccessManager()

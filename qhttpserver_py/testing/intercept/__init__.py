@@ -1,4 +1,4 @@
-"""The network of the process, led to a fake backend.
+"""Sends the requests of the process to a fake backend.
 
 ``proxy.py`` is the proxy in the test's event loop, ``origins.py`` what it is asked to take, ``settings.py`` what of the
 process is changed meanwhile, ``environment.py`` the same for Python's clients and child processes. ``interception.py``

@@ -1,4 +1,4 @@
-"""Nothing leaves by accident: hosts that are not this computer are refused, and the test is told who asked."""
+"""Refuses hosts other than this computer, and reports which line of the test asked for them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class NetworkBlock:
         self._guard_sockets()
 
     def end(self) -> None:
-        """Let everything through again; calling it twice is harmless."""
+        """Allow all hosts again; calling it twice is harmless."""
         while self._undo:
             self._undo.pop()()
         self._settings.revoke()

@@ -1,4 +1,4 @@
-"""Which line of Python asked for a host: calls of Qt's clients are noted, and a stack is read."""
+"""Finds the line of Python that asked for a host: calls of Qt's clients are noted, and a stack is read."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class QtCallers:
                 self._wrap(cls, name)
 
     def end(self) -> None:
-        """Take the notes no more; the classes are as before."""
+        """Stop noting, and restore the classes."""
         while self._undo:
             self._undo.pop()()
 

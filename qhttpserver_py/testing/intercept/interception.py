@@ -67,7 +67,7 @@ class Interception:
 
 
 class Interceptions:
-    """The part of a fake backend that plays servers of other names."""
+    """The part of a fake backend that replaces servers of other names."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Interceptions:
         self._current: Interception | None = None
 
     def intercept(self, *origins: str) -> None:
-        """Be the servers at *origins* for all Qt clients of this process, until ``stop()``.
+        """Replace the servers at *origins* for all Qt clients of this process, until ``stop()``.
 
         Their requests reach this backend, by a proxy on a loopback port, over HTTP/1.1, HTTP/2 or as
         WebSockets; expectations tell them apart by absolute URLs. Qt's clients trust a certificate made
@@ -101,12 +101,12 @@ class Interceptions:
             self._intercepting().add(origin)
 
     def intercept_all(self) -> None:
-        """Be every server that is not on this computer; otherwise like ``intercept``. Not in Qt."""
+        """Replace every server that is not on this computer; otherwise like ``intercept``. Not in Qt."""
         self._intercepting().add(ANY)
 
     @contextmanager
     def proxy_environment(self) -> Iterator[dict[str, str]]:
-        """Lead Python's clients, and processes started meanwhile, to what is intercepted.
+        """Have Python's clients, and processes started meanwhile, use the proxy.
 
         Sets ``HTTPS_PROXY``, ``SSL_CERT_FILE``, ``REQUESTS_CA_BUNDLE`` and their like in ``os.environ`` for as
         long as the block lasts; gives what it set.

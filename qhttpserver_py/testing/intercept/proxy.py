@@ -1,7 +1,8 @@
-"""An HTTP proxy in the event loop of the test: it plays the servers that the test is about.
+"""An HTTP proxy in the event loop of the test, which replaces the servers that are intercepted.
 
 Strategy: the head of a proxied connection is looked at without being taken (MSG_PEEK), so a socket of Qt is made only
-when it is clear what for. A connection for us becomes a pending connection of this QTcpServer, which the fake backend
+when it is clear what for. An intercepted connection becomes a pending connection of this QTcpServer, which the fake
+backend
 has bound: plain, or by TLS with a certificate made for the host. Any other is tunnelled to where it wants to go, or to
 the proxy that was there before, or is refused.
 """
@@ -52,7 +53,7 @@ class Proxy(QTcpServer):
             raise OSError(f"cannot listen on 127.0.0.1: {self.errorString()}")
 
     def incomingConnection(self, handle: int, /) -> None:
-        """Look at what the client wants. Qt: QTcpServer::incomingConnection."""
+        """Find out what the client wants. Qt: QTcpServer::incomingConnection."""
         self.arrivals.add(Arrival(self, adopted(handle)))
 
     def end(self) -> None:
@@ -113,7 +114,7 @@ class Arrival:
             self._decide(seen[: seen.index(b"\r\n\r\n") + 4])
         elif len(seen) >= MAXIMUM_HEAD:
             self._refuse(431, "Request Header Fields Too Large", "")
-        else:  # what is not taken would wake us at once again
+        else:  # what is not read would activate the notifier again at once
             self._notifier.setEnabled(False)
             QTimer.singleShot(RETRY_MS, self._proxy, self._look_again)
 

@@ -17,7 +17,7 @@ DEFAULT = QNetworkProxy.ProxyType.DefaultProxy
 
 
 class ApplicationProxy:
-    """Leads Qt's clients to a port of this computer until ``revoke``; the newest one goes first.
+    """Makes Qt's clients use a proxy on a port of this computer until ``revoke``; the newest one is used.
 
     Qt itself exempts loopback addresses and ``localhost``.
     """
@@ -35,7 +35,7 @@ class ApplicationProxy:
         cls._apply()
 
     def revoke(self) -> None:
-        """Take it back; calling it twice is harmless."""
+        """Restore the former proxy; calling it twice is harmless."""
         cls = ApplicationProxy
         if self in cls._active:
             cls._active.remove(self)

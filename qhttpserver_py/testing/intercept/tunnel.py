@@ -7,7 +7,7 @@ from typing import NamedTuple
 from PySide6.QtNetwork import QAbstractSocket, QNetworkProxy, QTcpSocket
 
 HELD = 262144
-"""Bytes held for one direction; TCP pushes back beyond."""
+"""Bytes held for one direction; beyond, nothing is read."""
 
 _DROPPED = (b"proxy-connection", b"connection", b"keep-alive", b"proxy-authorization")
 
@@ -29,7 +29,7 @@ class Upstream(NamedTuple):
 
 
 class Tunnel:
-    """A client's socket and the one to its destination. Lives in *register* until one of them closes."""
+    """A client's socket and the one to its destination. It is in *register* until one of them closes."""
 
     def __init__(
         self, register: set[Tunnel], client: QTcpSocket, target: Target, upstream: Upstream, head: bytes
@@ -102,7 +102,7 @@ class Tunnel:
         self._close(self._client)
 
     def _close(self, last: QTcpSocket) -> None:
-        """One side is gone: the other gets what is left for it."""
+        """Close one side after the other has closed, when what is left for it is written."""
         last.disconnectFromHost()
         if last.state() == QAbstractSocket.SocketState.UnconnectedState:
             self.end()
