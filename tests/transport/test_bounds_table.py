@@ -47,7 +47,7 @@ REACHED = {
     "what a reader has to take": "transport/test_bounds.test_a_reader_that_takes_next_to_nothing_is_cut",
     "reading the rest of an answer on a closing connection": "transport/test_bounds_table.test_the_rest_of_an_answer",
     "sending on after a refusal": "transport/test_bounds_table.test_sending_on_after_a_refusal",
-    "bytes unread by us": "transport/test_bounds.test_pipelined_requests_wait_in_the_socket",
+    "bytes that are not read from the socket": "transport/test_bounds.test_pipelined_requests_wait_in_the_socket",
     "requests pipelined behind an unfinished one": "transport/test_bounds_table.test_memory_of_pipelined_requests",
     "answers unread by the peer": "transport/test_bounds.test_unread_replies_hold_further_requests_back",
     "a stream's bytes unread by the peer": "transport/test_bounds_table.test_a_stream_nobody_reads",
@@ -73,7 +73,7 @@ REACHED = {
     "HTTP/2: frames without use": "protocol/http2/test_abuse.test_floods_end_in_goaway",
     "HTTP/2: CONTINUATION frames": "protocol/http2/test_abuse.test_floods_end_in_goaway",
     "HTTP/2: streams at a time": "protocol/http2/test_rfc9113.test_5_1_2_too_many_streams_are_refused",
-    "WebSockets nobody has fetched": "websocket/test_pending.test_the_thirty_first_is_refused",
+    "WebSockets that were not fetched": "websocket/test_pending.test_the_thirty_first_is_refused",
     "WebSockets (native): a message, inflated": "websocket/test_native.test_a_message_that_is_too_large",
     "WebSockets (native): fragments of a message": (
         "websocket/test_native_bounds.test_the_fragments_of_a_message_are_counted"
