@@ -14,10 +14,10 @@ from PySide6.QtNetwork import QHttpHeaders
 from qhttpserver_py._content import status as statuscode
 from qhttpserver_py._content.conditional import Representation
 from qhttpserver_py._content.cookies import set_cookie
-from qhttpserver_py._content.files import representation_of
 from qhttpserver_py._content.json import dumps
 from qhttpserver_py._content.mime import EMPTY, JSON, for_file, sniff, text_type, type_fields
 from qhttpserver_py._content.status import CODES, Status, code_of
+from qhttpserver_py._content.validators import representation_of
 from qhttpserver_py._protocol.engine import Header, Headers
 from qhttpserver_py._protocol.wire import check_header
 from qhttpserver_py._qt import log

@@ -1,19 +1,17 @@
-"""Files as the content of replies: how they are opened, their validators, and the part that a request asks for."""
+"""Files as the content of replies: how they are opened, and the part that a request asks for."""
 
 from __future__ import annotations
 
 import os
 import stat
-import zlib
-from time import time
 from typing import NamedTuple
 
 from PySide6.QtCore import QFile, QFileDevice, QFileInfo, QIODevice
 
-from qhttpserver_py._content.conditional import Decision, Representation, http_date
+from qhttpserver_py._content.conditional import Decision, Representation
+from qhttpserver_py._content.validators import representation_of, representation_of_resource
 
 _IN_ONE_PIECE = 65536  # bytes; a longer body is read from the file as fast as the peer takes it
-_STARTED = int(time())
 _READ_ONLY = QIODevice.OpenModeFlag.ReadOnly
 # O_NONBLOCK: opening a pipe must not wait for its writer.
 OPEN_FLAGS = os.O_RDONLY
@@ -94,31 +92,9 @@ def _open_resource(name: str) -> OpenedFile | None:
     info, device = QFileInfo(name), QFile(name)
     if info.isDir() or not device.open(_READ_ONLY):
         return None
-    # Reproducible builds give all resources the same time, so the tag is made of the content.
-    etag = f'"{zlib.crc32(device.readAll().data()):08x}-{device.size():x}"'
+    representation = representation_of_resource(info, bytes(device.readAll().data()))
     device.seek(0)
-    return OpenedFile(device, Representation(etag, modified(info), device.size()))
-
-
-def modified(info: QFileInfo) -> int:
-    """Return when a resource was last modified, in seconds; if it has no time, when this program started."""
-    seconds = info.lastModified().toSecsSinceEpoch() if info.lastModified().isValid() else 0
-    return seconds if seconds > 0 else _STARTED
-
-
-def representation_of(info: os.stat_result) -> Representation:
-    """Return the validators of a file: a strong entity tag of its time and size, and its time in seconds."""
-    return Representation(f'"{info.st_mtime_ns:x}-{info.st_size:x}"', int(info.st_mtime), info.st_size)
-
-
-def validator_fields(representation: Representation) -> list[tuple[str, str]]:
-    """Return the fields that let a client ask again for this content, or for a part of it."""
-    return [
-        ("etag", representation.etag),
-        # Never behind the Date of the reply (RFC 9110 8.8.2.1).
-        ("last-modified", http_date(min(representation.modified, int(time())))),
-        ("accept-ranges", "bytes"),
-    ]
+    return OpenedFile(device, representation)
 
 
 def content_range(decision: Decision, size: int) -> list[tuple[str, str]]:

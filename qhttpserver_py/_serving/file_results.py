@@ -13,9 +13,9 @@ from qhttpserver_py._content.files import (
     content_range,
     open_file,
     selected,
-    validator_fields,
 )
 from qhttpserver_py._content.mime import HEAD_SIZE, for_file
+from qhttpserver_py._content.validators import validator_fields
 from qhttpserver_py._serving.results import Shape, empty_response
 from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
 

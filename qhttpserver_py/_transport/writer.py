@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from shiboken6 import isValid
 
 from qhttpserver_py._transport import sockets
-from qhttpserver_py._transport.lingering import GRACE, Tail, UnsentBytes
+from qhttpserver_py._transport.half_close import Tail, UnsentBytes
+from qhttpserver_py._transport.lingering import GRACE
 from qhttpserver_py._transport.reader import HELD_BY_PEER, Readable, Reader
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from PySide6.QtCore import QUrl
 from PySide6.QtNetwork import QHttpHeaders
 
 from qhttpserver_py._content.conditional import Decision, Representation, decide, field
-from qhttpserver_py._content.files import REASONS, OpenedFile, content_range, selected, validator_fields
+from qhttpserver_py._content.files import REASONS, OpenedFile, content_range, selected
+from qhttpserver_py._content.validators import validator_fields
 from qhttpserver_py._protocol.path import sent_path
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder

@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 
 from PySide6.QtCore import QDir, QFileInfo
 
-from qhttpserver_py._content.files import OPEN_FLAGS, OpenedFile, modified, open_descriptor, open_file
+from qhttpserver_py._content.files import OPEN_FLAGS, OpenedFile, open_descriptor, open_file
+from qhttpserver_py._content.validators import modified
 from qhttpserver_py.static.listing import MAX_ENTRIES, Entry
 from qhttpserver_py.static.paths import inside, is_plain_name
 

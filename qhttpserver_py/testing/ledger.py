@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
-from qhttpserver_py.testing import report
+from qhttpserver_py.testing import messages
 from qhttpserver_py.testing.expectation import Expectation, HandlerType, LogEntry
 from qhttpserver_py.testing.matcher import RequestMatcher
 
@@ -80,7 +80,7 @@ class Ledger:
 
     def unexpected(self, request: QHttpServerRequest, reason: str = "") -> str:
         """Record an unexpected request; return the report about it."""
-        text = report.unexpected(request, [*self.expectations, *self.fallbacks], reason)
+        text = messages.unexpected(request, [*self.expectations, *self.fallbacks], reason)
         self.assertions.append(AssertionError(text))
         return text
 
@@ -139,9 +139,9 @@ class Ledger:
             raise AssertionError(text)
 
     def _unmet_text(self, expectations: list[Expectation], late: Iterable[str] = ()) -> str:
-        lines = [report.unmet(e, self.log) for e in expectations if not e.met and id(e) not in self._raised]
+        lines = [messages.unmet(e, self.log) for e in expectations if not e.met and id(e) not in self._raised]
         lines += late
-        return "\n".join([*lines, report.requests_that_came(self.log)]) if lines else ""
+        return "\n".join([*lines, messages.requests_that_came(self.log)]) if lines else ""
 
     # ---- asking
 
@@ -154,5 +154,5 @@ class Ledger:
         differences = [matcher.difference(entry.request) for entry in self.log]
         came = sum(not found for found in differences)
         if came != count:
-            similar = report.similar_requests(self.log, differences)
-            raise AssertionError(report.not_made(self.log, matcher, count, came, similar))
+            similar = messages.similar_requests(self.log, differences)
+            raise AssertionError(messages.not_made(self.log, matcher, count, came, similar))

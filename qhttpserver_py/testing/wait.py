@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
-from qhttpserver_py.testing import report
+from qhttpserver_py.testing import messages
 from qhttpserver_py.testing.ledger import Arrival, Ledger
 from qhttpserver_py.testing.loop import Milliseconds, Waiters, milliseconds, timeout_error
 from qhttpserver_py.testing.matcher import RequestMatcher
@@ -24,7 +24,7 @@ def wait_for_request(
     waiters.wait(found, timeout)
     arrival = found()
     if arrival is None:
-        came = report.requests_that_came(ledger.log)
+        came = messages.requests_that_came(ledger.log)
         raise timeout_error(f"no request within {milliseconds(timeout)} ms for: {matcher!r}\n{came}")
     arrival.awaited = True
     return arrival.request
@@ -77,9 +77,9 @@ class Waiting:
         if not self._raises or self.result:
             return
         if pending and not self._disturbed():
-            lines = [report.unmet(expectation) for expectation in pending]
+            lines = [messages.unmet(expectation) for expectation in pending]
             text = f"still to come after {milliseconds(self._timeout)} ms (timeouts are milliseconds):"
-            raise AssertionError("\n".join([text, *lines, report.requests_that_came(self._ledger.log)]))
+            raise AssertionError("\n".join([text, *lines, messages.requests_that_came(self._ledger.log)]))
         self._ledger.check_assertions()
 
     def _disturbed(self) -> bool:

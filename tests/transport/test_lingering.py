@@ -15,7 +15,7 @@ from shiboken6 import delete
 
 from qhttpserver_py import QHttpServer
 from qhttpserver_py._transport import writer as sending
-from qhttpserver_py._transport.lingering import Tail, UnsentBytes
+from qhttpserver_py._transport.half_close import Tail, UnsentBytes
 from qhttpserver_py.testing.loop import Waiters, call_in_worker
 from qhttpserver_py.testing.tls import TlsAuthority
 
@@ -164,7 +164,7 @@ def test_the_end_of_a_tail_needs_no_descriptor(server: QHttpServer, monkeypatch:
     core, port = server._core, bound(server)
     with half_closed(port, "/large") as client:
         tail = tail_of(server, client)
-        monkeypatch.setattr("qhttpserver_py._transport.lingering.os.dup", none_left)
+        monkeypatch.setattr("qhttpserver_py._transport.half_close.os.dup", none_left)
         tail.stop()
         assert core.tails == set()
         with pytest.raises(ConnectionResetError):
@@ -210,7 +210,7 @@ def test_where_no_descriptor_is_left_the_reply_goes_on(server: QHttpServer, monk
 
     port = bound(server)
     with half_closed(port, "/large") as client:
-        monkeypatch.setattr("qhttpserver_py._transport.lingering.os.dup", none_left)
+        monkeypatch.setattr("qhttpserver_py._transport.half_close.os.dup", none_left)
         assert spin(lambda: [c for c in server._core.connections if c.socket.bytesToWrite()])
         assert [c.writer._unsent for c in server._core.connections] == [None]
         assert spin(lambda: len(client.recv(1)) == 1)
