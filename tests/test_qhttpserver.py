@@ -190,7 +190,7 @@ def test_refused_rules(pattern: str, method: Method, handler: Any) -> None:
     assert ask(bound(server), "/a").status == 404
 
 
-def test_callables_are_kept_alive() -> None:
+def test_callables_are_kept() -> None:
     class Owner:
         def method(self) -> str:
             return "method"
@@ -219,7 +219,7 @@ def test_callables_die_with_the_server() -> None:
     assert alive() is None
 
 
-def test_a_rule_dies_with_its_context() -> None:
+def test_a_rule_ends_with_its_context() -> None:
     server = QHttpServer()
     context = QObject()
     server.route("/x", context, lambda: "context")
@@ -461,7 +461,7 @@ def test_exception_in_an_after_request_handler_leaves_the_reply() -> None:
     assert isinstance(errors[0], ZeroDivisionError)
 
 
-def test_after_request_handler_dies_with_its_context() -> None:
+def test_after_request_handler_ends_with_its_context() -> None:
     server = QHttpServer()
     context = QObject()
     server.route("/", lambda: "x")
@@ -627,7 +627,7 @@ def test_device_results_are_streamed() -> None:
     assert (reply.headers["content-length"], len(reply.body)) == ("300000", 300000)
 
 
-def test_expect_continue_is_answered_before_the_body_and_not_for_nobody() -> None:
+def test_continue_is_sent_before_the_body_and_not_without_a_handler() -> None:
     server = QHttpServer()
     server.route("/up", Method.Post, lambda request: f"{request.body().size()}")
     port = bound(server)

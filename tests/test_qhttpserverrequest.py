@@ -186,7 +186,7 @@ def test_value_takes_every_kind_of_name(key):
     assert make(headers=FIELDS).value(key).data() == b"a\xe9\xff, "
 
 
-def test_value_joins_and_tells_absent_from_empty():
+def test_value_joins_and_distinguishes_absent_from_empty():
     request = make(headers=[(b"cookie", b"a=1"), (b"cookie", b"b=2"), (b"empty", b"")])
     assert request.value(b"cookie").data() == b"a=1, b=2"
     assert request.value(b"empty").isEmpty()

@@ -378,7 +378,7 @@ def test_after_the_peer_left_every_call_is_a_no_op(call: str) -> None:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_after_the_server_died_every_call_is_a_no_op(call: str) -> None:
+def test_after_the_server_was_deleted_every_call_does_nothing(call: str) -> None:
     server, _client, responder = kept_responder()
     shiboken6.delete(server)
     assert responder.isResponseCanceled()

@@ -20,7 +20,7 @@ server, router, logged = fixtures()
 # ---- converters
 
 
-def test_the_constructor_wants_its_argument(qapp):
+def test_the_constructor_requires_its_argument(qapp):
     assert len(QHttpServerRouter(None).converters()) == 14
     with pytest.raises(TypeError):
         QHttpServerRouter()

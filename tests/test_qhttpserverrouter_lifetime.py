@@ -99,7 +99,7 @@ def test_misuse_raises(router, callback, rule_type, error):
         add(router, "/x", callback, rule_type=rule_type)
 
 
-def test_success_is_logged_for_who_wants_to_know(router, logged):
+def test_success_is_a_debug_message(router, logged):
     QLoggingCategory.setFilterRules("qt.httpserver.router.rule.debug=true")
     try:
         add(router, "/x/<arg>", number)

@@ -248,7 +248,7 @@ def test_head_has_the_length_and_no_body(server) -> None:
 
 
 @pytest.mark.parametrize("how", ["receive", "send"])
-def test_a_client_that_leaves_is_told_at_once(server, how) -> None:
+def test_disconnect_is_delivered_at_once_when_the_client_leaves(server, how) -> None:
     seen = []
 
     async def application(scope, receive, send) -> None:
@@ -359,7 +359,7 @@ def test_misuse_raises_in_the_application(server, reported, events) -> None:
     assert ask(port, "/own").body == b"own"
 
 
-def test_an_application_that_never_answers_harms_nobody(server) -> None:
+def test_an_application_that_never_answers_does_not_block_others(server) -> None:
     async def application(scope, receive, send) -> None:
         if scope["path"] == "/never":
             await asyncio.sleep(3600)
@@ -446,7 +446,7 @@ def test_requests_wait_for_the_startup(server) -> None:
     assert spin(mounted._lifespan.task.done)
 
 
-def test_the_end_of_the_program_is_told_without_close(server) -> None:
+def test_the_end_of_the_program_shuts_the_application_down_without_close(server) -> None:
     application = WithLifespan()
     asgi.mount(server, "/", application)
     assert ask(bound(server), "/").status == 200

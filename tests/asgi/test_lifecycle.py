@@ -188,7 +188,7 @@ def opened(port: int) -> RawClient:
 
 
 @pytest.mark.parametrize("how", ["server", "mounted", "program"])
-def test_open_websockets_are_told_1001_before_the_shutdown(server, how) -> None:
+def test_open_websockets_get_1001_before_the_shutdown(server, how) -> None:
     room = Room(0.05)
     mounted = asgi.mount(server, "/", room)
     client = opened(bound(server))
@@ -213,7 +213,7 @@ def test_what_does_not_end_is_cancelled_after_the_grace(server, monkeypatch) -> 
     assert sum("did not end" in text for _, _, text in lines) == 1
 
 
-def test_an_application_that_swallows_its_cancellation_harms_nobody(server, monkeypatch) -> None:
+def test_an_application_that_ignores_its_cancellation_does_not_block_others(server, monkeypatch) -> None:
     monkeypatch.setattr("qhttpserver_py.asgi.CLOSE_GRACE", 0.05)
     room = Room(3600, swallows=True)
     mounted = asgi.mount(server, "/", room)

@@ -92,7 +92,7 @@ def test_messages_and_the_scope(server, prefix) -> None:
     ("code", "reason", "expected"),
     [(1000, "", (1000, "")), (4001, "bye", (4001, "bye")), (None, None, (1005, ""))],
 )
-def test_the_close_of_the_client_is_told(server, code, reason, expected) -> None:
+def test_the_close_of_the_client_is_delivered(server, code, reason, expected) -> None:
     echo = Echo()
     asgi.mount(server, "/", echo)
     client = RawClient(bound(server))
@@ -103,7 +103,7 @@ def test_the_close_of_the_client_is_told(server, code, reason, expected) -> None
     assert (echo.events[-1]["code"], echo.events[-1]["reason"]) == expected
 
 
-def test_a_client_that_vanishes_is_told_at_once(server) -> None:
+def test_disconnect_is_delivered_at_once_when_the_client_vanishes(server) -> None:
     echo = Echo()
     asgi.mount(server, "/", echo)
     client = RawClient(bound(server))

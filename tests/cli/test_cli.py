@@ -127,7 +127,7 @@ def test_certificates_that_do_not_fit(capsys: pytest.CaptureFixture[str], tmp_pa
     assert "holds no PEM private key" in refusal(capsys, ".", "--tls", one, one)
 
 
-def test_a_certificate_nobody_may_read(
+def test_a_certificate_without_read_permission_is_an_error(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(path: Path) -> bytes:
@@ -170,7 +170,7 @@ def run(*arguments: str, code: int = 0) -> int:
     return main(arguments)
 
 
-def test_it_says_where_it_serves(capsys: pytest.CaptureFixture[str], app_file: Path) -> None:
+def test_the_address_is_printed(capsys: pytest.CaptureFixture[str], app_file: Path) -> None:
     assert run(".", "--port", "0") == 0
     assert re.fullmatch(r"Serving \. at http://127\.0\.0\.1:\d+/ - Ctrl-C stops it\.\n", capsys.readouterr().out)
     assert run("--port", "0", "--quiet") == 0
@@ -189,7 +189,7 @@ def test_a_server_that_refuses_the_socket(capsys: pytest.CaptureFixture[str], ap
     assert "refused" in refusal(capsys, "myapp.py:Wilful", "--port", "0")
 
 
-def test_a_server_that_is_gone_at_the_end(app_file: Path) -> None:
+def test_a_server_may_be_deleted_before_the_end(app_file: Path) -> None:
     app_file.write_text(
         APP + "def short_lived():\n"
         "    from PySide6.QtCore import QTimer\n"
@@ -273,7 +273,7 @@ def test_access_log(asked: QHttpServerRequest, expected: str) -> None:
     assert re.fullmatch(r"192\.0\.2\.7 - - \[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}", prefix)
 
 
-def test_access_log_survives_its_reader() -> None:
+def test_access_log_goes_on_when_its_reader_has_ended() -> None:
     class Gone(io.StringIO):
         calls = 0
 

@@ -202,7 +202,7 @@ def test_without_addons_the_websockets_work_all_the_same(monkeypatch: pytest.Mon
     server.close()
 
 
-def test_without_any_websockets_the_page_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_websockets_the_page_shows_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PySide6.QtWebSockets", None)
     monkeypatch.setitem(sys.modules, "websockets.server", None)
     server = make_server()

@@ -56,6 +56,6 @@ def test_what_a_program_has_set_stays() -> None:
     assert client.post("/", headers=CROSS).status == 403
 
 
-def test_what_is_no_host_is_said_in_a_sentence() -> None:
+def test_what_is_no_host_is_reported_in_a_sentence() -> None:
     with pytest.raises(CannotServeError, match=r"is no host: .*\.$"):
         served("--allow-host", "http://a/")

@@ -161,7 +161,7 @@ def test_a_handler_with_the_responder(wire, server):
     assert (reply.status, reply.body) == (201, b"abcdef")
 
 
-def test_a_body_nobody_takes_is_there_when_the_reply_is(wire, server):
+def test_a_body_that_is_not_taken_has_arrived_when_the_reply_is_sent(wire, server):
     server.route("/", Method.Post, lambda: "ignored", stream=True)
     upload = wire.upload(length=3, first=b"abc")
     upload.send(b"", last=True)
@@ -306,7 +306,7 @@ def test_a_limit_of_a_route_that_is_not_streamed(wire, server):
 # ---- peers that leave
 
 
-def test_every_consumer_hears_of_a_peer_that_leaves(wire, server, tmp_path):
+def test_every_consumer_is_called_when_the_peer_leaves(wire, server, tmp_path):
     sink = Sink(server, "/callbacks")
     futures, ended, iterated = [], [], []
 
@@ -347,7 +347,7 @@ def test_every_consumer_hears_of_a_peer_that_leaves(wire, server, tmp_path):
     assert [stream.isAborted() for stream in streams] == [True] * 4
 
 
-def test_whoever_comes_after_the_peer_left_is_told_at_once(wire, server):
+def test_a_consumer_that_is_set_after_the_peer_left_is_called_at_once(wire, server):
     streams, told = [], []
 
     def handler(request: QHttpServerRequest):
@@ -395,7 +395,7 @@ def test_a_hook_that_raises_costs_the_others_nothing(wire, server):
 # ---- Expect: 100-continue
 
 
-def test_continue_is_said_when_somebody_wants_the_body(wire, server):
+def test_continue_is_sent_when_the_body_has_a_consumer(wire, server):
     streams, taken, done = [], [], Future()
 
     def handler(request: QHttpServerRequest):
@@ -699,7 +699,7 @@ WAYS = [in_time, under_a_timeout, in_a_group, gathered, in_a_task_of_its_own, wi
 
 @pytest.mark.parametrize("way", WAYS, ids=[way.__name__ for way in WAYS])
 @pytest.mark.parametrize("more", [True, False], ids=["more had come", "nothing had come"])
-def test_a_peer_that_leaves_is_reported_to_nobody(wire, server, way, more):
+def test_a_peer_that_leaves_is_not_reported(wire, server, way, more):
     streams = []
 
     async def handler(request: QHttpServerRequest):

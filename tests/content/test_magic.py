@@ -102,7 +102,7 @@ def test_anything(pieces: list[bytes]) -> None:
 @needs_database
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300))
 @settings(max_examples=200, deadline=None)
-def test_the_short_way_of_text_says_the_same(text: str) -> None:
+def test_the_short_way_of_text_has_the_same_result(text: str) -> None:
     fields, body = text_reply(text)
     kind = by_qt(body)
     if not text.isascii() and kind.startswith(b"text/"):

@@ -50,7 +50,7 @@ SAMPLES = [
 
 
 @pytest.mark.parametrize("body", SAMPLES, ids=lambda body: repr(body[:24]))
-def test_sniff_is_what_qt_says(body):
+def test_sniff_returns_what_qt_returns(body):
     assert mime.sniff(body) == by_qt(body)
 
 
@@ -67,7 +67,7 @@ def test_sniff_of_large_bodies(start, size):
     assert mime.sniff(body) == by_qt(body)
 
 
-def test_large_bodies_that_begin_alike_are_told_apart():
+def test_large_bodies_that_begin_alike_are_distinguished():
     archive = bytes(257) + b"ustar\0" + bytes(6000)
     zeros = bytes(len(archive))
     bodies = [zeros, archive, archive + bytes(100), archive[:-1], bytes(HEAD + 5), archive.ljust(HEAD + 5, b"\0")]
@@ -88,7 +88,7 @@ def test_type_fields():
     ["a.txt", "a.css", "a.html", "a.js", "a.ts", "a.m", "a.unknown", "noextension", "Makefile", "a.tar.gz", "ü b.svg"],
 )
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"#import x", b"\0" * 100_000])
-def test_for_file_is_what_qt_says_of_the_file(tmp_path, name, content):
+def test_for_file_returns_what_qt_returns(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content)
     assert mime.for_file(str(path), content).decode() == QMimeDatabase().mimeTypeForFile(str(path)).name()

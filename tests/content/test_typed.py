@@ -89,7 +89,7 @@ def test_what_is_no_dataclass() -> None:
         fields_of(int)
 
 
-def test_a_peer_is_told_why(qapp) -> None:
+def test_the_reply_says_why(qapp) -> None:
     server = QHttpServer()
     server.route("/page", lambda request: str(request.queryAs(Page).number))
     server.route("/item", QHttpServerRequest.Method.Post, lambda request: request.jsonAs(Item).name)

@@ -357,7 +357,7 @@ def test_mcp_server(qapp: object, call: Make) -> None:
     assert ask("GET", "/mcp", headers=session).status_code == 404
 
 
-def test_mcp_server_speaks_unasked(qapp: object, call: Make) -> None:
+def test_mcp_server_sends_messages_unasked(qapp: object, call: Make) -> None:
     server = load("mcp_server").make_server()
     endpoint = next(child for child in server.children() if hasattr(child, "notify"))
     ask = call(server)

@@ -45,7 +45,7 @@ def test_it_serves_and_ends_with_an_interrupt() -> None:
         assert running.wait(10) == -signal.SIGINT
 
 
-def test_a_port_that_is_taken_is_said() -> None:
+def test_a_port_that_is_taken_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, started(taken.getsockname()[1]) as running:
         _, errors = running.communicate(timeout=20)
         assert running.returncode == 1

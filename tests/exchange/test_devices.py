@@ -75,7 +75,7 @@ def test_the_parent_is_removed():
     assert Reader(source).data == b"0123456789"
 
 
-def test_a_device_nobody_else_holds_lives_as_long_as_it_is_read():
+def test_a_device_without_another_reference_is_kept_while_it_is_read():
     source = make_source(buffer())
     gc.collect()
     assert Reader(source).data == b"0123456789"
@@ -113,7 +113,7 @@ def test_a_shrinking_file_fails(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-def test_a_file_that_says_it_is_empty_is_read_to_its_end():
+def test_a_file_of_size_zero_is_read_to_its_end():
     source = make_source(QFile("/proc/self/status"))
     assert source.size is None
     assert b"VmRSS" in Reader(source).data
@@ -138,7 +138,7 @@ class Lying(QIODevice):
 
 
 @pytest.mark.parametrize("error", [None, ValueError("mine")])
-def test_a_device_that_has_less_than_it_says_fails(error):
+def test_a_device_that_has_less_than_its_size_fails(error):
     source = make_source(Lying(100, b"x" * 60, error))
     assert source.size == 100
     reader = Reader(source)
@@ -146,7 +146,7 @@ def test_a_device_that_has_less_than_it_says_fails(error):
     assert len(reader.data) < 100
 
 
-def test_a_device_that_has_more_than_it_says_gives_what_it_said():
+def test_a_device_that_has_more_than_its_size_gives_its_size():
     assert Reader(make_source(Lying(100, b"x" * 200))).data == b"x" * 100
 
 
@@ -288,7 +288,7 @@ def test_what_a_device_still_had_when_it_was_closed_is_not_lost():
     assert reader.data == b" two"
 
 
-def test_a_device_that_knows_its_end_is_believed():
+def test_a_device_that_signals_its_end_ends_the_reply():
     device = KnowsItsEnd(b"data")
     reader = Reader(make_source(device))
     assert not reader.ended
@@ -314,7 +314,7 @@ class Pulled(Feed):
 
 
 @pytest.mark.parametrize("kind", [Feed, Pulled])
-def test_a_device_that_never_speaks_up_ends_after_a_while(kind):
+def test_a_device_without_signals_ends_after_a_while(kind):
     reader = Reader(make_source(kind(b"x" * 100_000)))
     assert not reader.ended
     assert reader.wait().data == b"x" * 100_000

@@ -110,7 +110,7 @@ def test_a_coroutine_may_answer_by_the_responder(served):
     assert served.get().text == "written"
 
 
-def test_a_coroutine_that_forgets_its_responder_gives_500(served):
+def test_a_coroutine_that_drops_its_responder_gives_500(served):
     async def handler(responder: QHttpServerResponder):
         await asyncio.sleep(0)
 
@@ -193,7 +193,7 @@ def test_other_clients_are_served_meanwhile(served):
     assert served.run(work) == (["now"] * 3, "late")
 
 
-def test_a_dialog_in_a_coroutine_stops_nobody(served):
+def test_a_dialog_in_a_coroutine_does_not_stop_others(served):
     answered, opened = [], threading.Event()
 
     async def dialog():

@@ -137,7 +137,7 @@ def test_a_responder_dropped_midway_cuts_the_reply(wire, server):
     assert upload.was_cut()
 
 
-def test_answered_after_the_server_died(wire, server):
+def test_answered_after_the_server_was_deleted(wire, server):
     upload, responder = Kept(server).one(wire)
     Shiboken.delete(server)
     assert responder.isResponseCanceled()
@@ -174,7 +174,7 @@ def test_a_producer_paces_itself(wire, server):
 
 
 @pytest.mark.parametrize("size", [1, 1000, 100_000])
-def test_a_producer_that_writes_once_each_time_it_is_told_is_told_again(wire, server, size):
+def test_a_producer_that_writes_once_at_each_call_is_called_again(wire, server, size):
     """Also where the system takes all at once: Qt tells nothing inside the slot that tells."""
     kept = Kept(server)
     upload, responder = kept.one(wire)
@@ -197,7 +197,7 @@ def test_a_producer_that_writes_once_each_time_it_is_told_is_told_again(wire, se
     assert deepest[0] == 1, "told inside its own write"
 
 
-def test_a_producer_that_raises_is_reported_and_others_are_told(wire, server):
+def test_a_producer_that_raises_is_reported_and_others_are_called(wire, server):
     kept, told = Kept(server), []
     upload, responder = kept.one(wire)
     responder.bytesWritten.connect(lambda: 1 / 0)
@@ -468,7 +468,7 @@ def test_head_of_a_stream(wire, server, kind):
     assert ask_over(wire, "/next", client=client).reply().body == b"next"
 
 
-def test_a_stream_of_chunks_hears_that_its_client_left(wire, server):
+def test_a_stream_of_chunks_is_canceled_when_its_client_leaves(wire, server):
     upload, responder = Kept(server).one(wire)
     responder.writeBeginChunked(b"text/plain")
     responder.writeChunk(b"begun")

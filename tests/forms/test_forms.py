@@ -253,7 +253,7 @@ def test_large_files_go_to_disk(tmp_path):
     form.close()
 
 
-def test_a_form_nobody_keeps_leaves_nothing(tmp_path):
+def test_a_form_without_a_reference_leaves_nothing(tmp_path):
     body = multipart(part("large", b"l" * 101, filename="l"))
     form = parse_form(request(MULTIPART, body), limits=FormLimits(spool=100), directory=str(tmp_path))
     assert len(list(tmp_path.iterdir())) == 1

@@ -111,7 +111,7 @@ def test_head_delete_and_errors(site: Site, manager: QNetworkAccessManager) -> N
     assert missing.error() == QNetworkReply.NetworkError.ContentNotFoundError
 
 
-def test_aborted_request_troubles_nobody(site: Site, manager: QNetworkAccessManager) -> None:
+def test_aborted_request_affects_no_other(site: Site, manager: QNetworkAccessManager) -> None:
     aborted = manager.get(request(site, "tcp", "/large"))
     aborted.abort()
     later = manager.get(request(site, "tcp", "/hello"))

@@ -197,7 +197,7 @@ def test_half_closed_client_is_answered(site: Site, transport: str, path: str, s
     assert len(in_thread(talk).partition(b"\r\n\r\n")[2]) == size
 
 
-def test_client_that_leaves_early_troubles_nobody(site: Site) -> None:
+def test_client_that_leaves_early_affects_no_other(site: Site) -> None:
     def talk() -> int:
         for _ in range(5):
             with socket.create_connection(("localhost", site.tcp), 10) as peer:

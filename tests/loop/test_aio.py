@@ -160,7 +160,7 @@ def test_start_returns_before_the_coroutine_runs():
     assert ran == [task]
 
 
-def test_a_task_that_nobody_holds_runs_to_its_end():
+def test_a_task_without_a_reference_runs_to_its_end():
     ended = []
 
     async def work():
@@ -369,7 +369,7 @@ async def fails():
     raise ValueError("mine")
 
 
-def test_an_exception_nobody_waits_for_is_reported(reported):
+def test_an_exception_that_is_not_awaited_is_reported(reported):
     task = aio.start(fails())
     wait_until(task.done)
     wait_until(lambda: reported)

@@ -78,7 +78,7 @@ def test_a_nested_event_loop_inside_a_call_runs_those_behind_it() -> None:
     assert ran == ["behind", True]
 
 
-def test_a_call_that_raises_strands_nobody() -> None:
+def test_calls_behind_one_that_raises_are_made() -> None:
     mailbox, ran = Mailbox(), []
     with reported():
         mailbox.post(lambda: 1 / 0)

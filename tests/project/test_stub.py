@@ -189,7 +189,7 @@ class Narrow:
         (object, [None, ["is missing"], ["is missing"], ["is missing"]]),
     ],
 )
-def test_the_checker_sees_what_is_lacking(cls, faults):
+def test_the_checker_finds_what_is_missing(cls, faults):
     ((_, _, (kind,), members),) = stub.classes(PROMISE)
     assert isinstance(kind, ast.ClassDef)
     found = [stub.enum_lacks(kind, cls.Kind) if hasattr(cls, "Kind") else None]

@@ -55,7 +55,7 @@ def test_wrong_form(method: str, octets: bytes, reason: str) -> None:
         target.split(method, octets)
 
 
-def test_a_long_host_is_judged_in_time() -> None:
+def test_a_long_host_is_checked_in_time() -> None:
     assert target.is_authority(b"h" * 60000)
     assert not target.is_authority(b"h" * 60000 + b" ")
     assert not target.is_authority(b"h%41" * 20000 + b"%")

@@ -30,7 +30,7 @@ def test_the_object_is_not_kept_alive(qapp):
 
 
 @pytest.mark.parametrize("end", ["delete", "deleteLater", "parent"])
-def test_every_end_is_told_once(qapp, end):
+def test_every_end_is_reported_once(qapp, end):
     parent = QObject()
     page = Page(parent)
     told = []
@@ -47,7 +47,7 @@ def test_every_end_is_told_once(qapp, end):
     assert receiver.object() is None
 
 
-def test_released_it_is_told_nothing(qapp):
+def test_a_released_receiver_is_not_called(qapp):
     page = Page()
     told = []
     receiver = Receiver(page)
@@ -67,7 +67,7 @@ def test_a_watch_may_go_first(qapp):
     receiver.release()
 
 
-def test_an_object_already_gone_is_told_at_once(qapp):
+def test_a_destroyed_object_is_reported_at_once(qapp):
     page = Page()
     receiver = Receiver(page)
     shiboken6.delete(page)
@@ -131,8 +131,8 @@ def test_other_callables_stay_as_they_are(qapp):
     assert without_owner(method, page) is method
 
 
-def test_nothing_is_heard_when_the_interpreter_ends():
-    """Rules, contexts and servers of every ownership are left to the end of the process."""
+def test_nothing_is_called_when_the_interpreter_ends():
+    """Rules, contexts and servers of every ownership exist until the end of the process."""
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", LEFT_BEHIND], capture_output=True, text=True, timeout=60, check=False
     )

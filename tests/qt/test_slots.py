@@ -44,7 +44,7 @@ def timer() -> QTimer:
         ("/x/named", "/x/<arg>", "setObjectName", lambda timer: timer.objectName() == "named"),
     ],
 )
-def test_a_slot_is_given_what_its_class_says(
+def test_a_slot_gets_what_its_class_declares(
     path: str, pattern: str, method: str, seen: Callable[[QTimer], bool]
 ) -> None:
     clock = timer()

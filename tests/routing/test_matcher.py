@@ -260,7 +260,7 @@ class Double(str):
         ),
     ],
 )
-def test_refusals_say_what_the_original_says(pattern, types, warning):
+def test_refusals_log_the_line_of_the_original(pattern, types, warning):
     with pytest.raises(RefusedError) as refused:
         compile_path(TABLE, pattern, types)
     assert str(refused.value) == warning

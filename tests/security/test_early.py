@@ -1,4 +1,4 @@
-"""Refused by their head: uploads that nobody wants are not read, and what pages are told of every refusal."""
+"""Uploads that are refused by their head are not read; and the fields of every refusal."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_what_comes_behind_is_no_request(served: Served) -> None:
     assert (client.received, served.bodies) == (b"", [])
 
 
-def test_nobody_is_asked_for_a_body_that_is_refused(served: Served) -> None:
+def test_no_continue_is_sent_for_a_body_that_is_refused(served: Served) -> None:
     no_token(served.server)
     client = served.post(SIZED, "Expect: 100-continue")
     assert client.reply().status == 401
@@ -275,7 +275,7 @@ def test_the_whole_web_may_read_every_refusal(served: Served, kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", KNOWN)
-def test_a_rule_that_fails_tells_nothing(served: Served, kind: str) -> None:
+def test_a_rule_that_fails_reveals_nothing(served: Served, kind: str) -> None:
     security.cors(served.server, lambda _origin: bool(1 // 0))
     with reported() as errors:
         reply = refused(served, kind, f"Origin: {APP}")
@@ -317,7 +317,7 @@ def test_a_coroutine_is_no_rule(served: Served, protect: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["token", "origin"])
-def test_a_promise_is_no_yes(served: Served, kind: str) -> None:
+def test_an_awaitable_result_admits_nothing(served: Served, kind: str) -> None:
     later: Future[bool] = Future()
     if kind == "token":
         security.require_bearer(served.server, lambda _token: later)  # type: ignore[arg-type, return-value]

@@ -1,4 +1,4 @@
-"""Protections against web pages of others: each attack is refused, and nobody honest is."""
+"""Protections against web pages of others: each attack is refused, and no legitimate request is."""
 
 from __future__ import annotations
 
@@ -388,7 +388,7 @@ def test_options_that_is_no_preflight_goes_on(server: QHttpServer) -> None:
 @pytest.mark.parametrize(
     ("path", "code"), [("/", 200), ("/stream", 200), ("/fails", 500), ("/kept", 200), ("/none", 404), ("/missing", 404)]
 )
-def test_every_reply_says_so(server: QHttpServer, path: str, code: int) -> None:
+def test_every_reply_has_the_fields(server: QHttpServer, path: str, code: int) -> None:
     security.cors(server, APP, expose="x-seen")
     client = InMemoryClient(server, raise_errors=False)
     with reported():
@@ -491,8 +491,8 @@ def test_a_token_in_the_query_only_where_asked_for(server: QHttpServer) -> None:
 
 
 @pytest.mark.parametrize("more", [b"a=b&" * 1000, b"access=x&", b"%61ccess=x&", b"&" * 60_000 + b"a=b&"])
-def test_a_query_that_says_too_much_says_nothing(server: QHttpServer, more: bytes) -> None:
-    """Whoever has no token is not to cost more than others."""
+def test_a_query_with_too_many_parameters_is_not_searched_for_a_token(server: QHttpServer, more: bytes) -> None:
+    """A request without a token must not be more expensive than others."""
     security.require_bearer(server, "secret", query="access")
     client = RawClient(bound(server))
     client.send(b"GET /?%baccess=secret HTTP/1.1\r\nHost: x\r\n\r\n" % more)

@@ -212,7 +212,7 @@ def test_a_precondition_that_fails(port: int, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", VALIDATED)
-def test_the_validators_are_told_at_once(port: int, kind: str) -> None:
+def test_the_validators_are_in_the_first_reply(port: int, kind: str) -> None:
     reply = ask(port, f"/{kind}/a.txt")
     assert ask(port, f"/{kind}/a.txt", if_modified_since=reply.headers["last-modified"]).status == 304
     assert ask(port, f"/{kind}/a.txt", if_none_match=reply.headers["etag"]).status == 304

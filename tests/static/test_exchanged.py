@@ -141,7 +141,7 @@ def test_whether_a_file_system_folds_case(site: Path, monkeypatch: pytest.Monkey
     assert folds_case(str(site)) is True
 
 
-def test_a_listing_looks_at_no_more_than_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listing_reads_no_more_entries_than_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stores_module, "MAX_ENTRIES", 5)
     for number in range(20):
         (tmp_path / str(number)).touch()

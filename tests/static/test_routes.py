@@ -106,7 +106,7 @@ class Refusing:
         return False
 
 
-def test_mount_says_what_is_wrong(server: QHttpServer, site: Path) -> None:
+def test_mount_raises_for_what_is_wrong(server: QHttpServer, site: Path) -> None:
     with pytest.raises(ValueError, match="starts with"):
         mount(server, "static", site)
     with pytest.raises(NotADirectoryError):

@@ -165,7 +165,7 @@ def test_hidden_files_on_request(site: Path) -> None:
         ("http://elsewhere/sub", "/sub/"),
     ],
 )
-def test_a_directory_wants_a_slash(files: StaticFiles, target: str, location: str) -> None:
+def test_a_directory_without_a_slash_is_redirected(files: StaticFiles, target: str, location: str) -> None:
     reply = ask(files, target)
     assert (reply.status, reply.headers["location"]) == (301, location)
 
@@ -227,7 +227,7 @@ def test_single_page_application(site: Path) -> None:
         ("/a.txt", "text/html", 200, None),
     ],
 )
-def test_what_depends_on_accept_says_so_to_caches(site: Path, target: str, accept: str, status: int, vary: str) -> None:
+def test_what_depends_on_accept_has_a_vary_field(site: Path, target: str, accept: str, status: int, vary: str) -> None:
     """RFC 9110 12.5.5."""
     (site / "index.html").write_text("app")
     reply = ask(StaticFiles(site, spa=True), target, accept=accept)

@@ -98,7 +98,7 @@ def test_a_file_that_vanishes_while_it_is_listed(files: StaticFiles, monkeypatch
     assert b"gone.txt" not in ask(files, "/").body
 
 
-def test_a_directory_nobody_may_list(files: StaticFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_may_not_be_listed(files: StaticFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(_path: str) -> None:
         raise PermissionError
 

@@ -162,7 +162,7 @@ def upgrading_servers() -> Iterator[Callable[..., Upgrading]]:
 
 @contextmanager
 def waiting_server() -> Iterator[Upgrading]:
-    """A server whose application is told, and fetches when it likes."""
+    """A server whose application gets the signal, and fetches when the test says so."""
     with upgrading_servers() as make:
         waiting: Any = make(accept, listen=False)
         waiting.told = []

@@ -404,7 +404,7 @@ def test_the_system_holds_least_of_http2() -> None:
     assert held == {True: sockets.INTERLEAVED_UNSENT_BYTES, False: sockets.UNSENT_BYTES}
 
 
-def test_a_crowd_is_not_swept_at_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_of_a_thousand_connections_yields_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines of a thousand connections must not keep anybody's answer waiting."""
     server, _ = configured()
     core, swept, posted = server._core, [], []
@@ -460,7 +460,7 @@ def test_what_the_system_holds_is_not_cut_by_the_lingering_close(monkeypatch: py
     assert monotonic() - began > 0.5
 
 
-def test_a_loop_that_stood_still_blames_nobody() -> None:
+def test_time_in_which_the_loop_was_blocked_does_not_count() -> None:
     """After a blocking handler, or a sleep of the machine, what peers sent meanwhile is read first."""
     server, port = configured(keepAliveTimeout=IDLE)
     half, idle = RawClient(port), RawClient(port)

@@ -1,7 +1,7 @@
 """Any order of what a peer, the handlers and the clock can do to a connection, against a short model.
 
 The model: requests are answered in the order they were sent, each once, with its own number; a
-malformed one is answered 400 and is the last; whoever left hears nothing more.
+malformed one is answered 400 and is the last; a peer that left gets nothing more.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a peer sent, and what it was told, is nowhere in the process once its connection is closed."""
+"""What a peer sent and got is nowhere in the process once its connection is closed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _holds(held: bytes | bytearray | str, octets: bytes, text: str) -> bool:
 
 
 class Server:
-    """A server with one handler of each kind of answer, which say what they are told."""
+    """A server with one handler of each kind of answer, which return what they get."""
 
     def __init__(self, marks: Marks) -> None:
         self.server = QHttpServer()

@@ -1,4 +1,4 @@
-"""What arrives while a handler is on the stack is served when it has returned, whoever let it in."""
+"""What arrives while a handler is on the stack is served when that has returned, in whatever event loop it arrived."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Over HTTP/2 progress is the stream's: what happens elsewhere on the connection puts no deadline off."""
+"""Over HTTP/2 each stream has to make progress: what happens elsewhere on the connection postpones no deadline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody waits for ever: whatever a handler raises, and however deep event loops are nested."""
+"""Every wait ends, whatever a handler raises and however deep event loops are nested."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def test_the_first_bytes_of_the_process_go_through_qt(system: System, monkeypatc
 
 
 def test_pieces_of_an_exchange_go_through_qt(system: System) -> None:
-    """Whoever paces itself by bytesWritten() hears of every byte."""
+    """A producer that waits for bytesWritten() is called for every byte."""
     server, port = serving()
 
     def paced(responder: QHttpServerResponder) -> None:

@@ -1,4 +1,4 @@
-"""Sockets that speak WebSocket count as connections, until they are gone."""
+"""WebSockets count as connections until they are closed."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def test_keep_alive_announces_the_limit_of_now(engine: Http1Engine) -> None:
 # ---- order
 
 
-def test_rfc9112_9_3_2_replies_know_their_request(engine: Http1Engine) -> None:
+def test_rfc9112_9_3_2_replies_depend_on_their_request(engine: Http1Engine) -> None:
     events = engine.receive_data(
         GET + request(b"HEAD / HTTP/1.1") + request(b"GET / HTTP/1.0", b"Connection: keep-alive") + GET
     )

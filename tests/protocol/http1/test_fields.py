@@ -53,7 +53,7 @@ def test_parsers_are_reused_only_where_nothing_is_left_in_them() -> None:
         (tool,) = fields._spare
 
 
-def test_framing_that_llhttp_refuses_is_ours_to_judge() -> None:
+def test_framing_that_llhttp_refuses_is_checked_by_the_engine() -> None:
     for parse in (fields._parse_lines, lambda lines: fields.parse_fields(block(*lines))):
         assert parse([b"Transfer-Encoding: gzip"]) == [(b"transfer-encoding", b"gzip")]
         assert parse([b"Connection: upgrade", b"Upgrade: x"]) == [(b"connection", b"upgrade"), (b"upgrade", b"x")]

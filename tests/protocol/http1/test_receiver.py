@@ -236,7 +236,7 @@ def test_connect_is_a_request_like_others(engine: Http1Engine) -> None:
 # ---- what is remembered
 
 
-def test_a_request_said_again_is_the_same_message_on_its_connection_alone(engine: Http1Engine) -> None:
+def test_a_repeated_request_is_the_same_message_on_its_connection_only(engine: Http1Engine) -> None:
     first = message(engine.receive_data(GET))
     assert message(engine.receive_data(GET)) is first
     assert message(Http1Engine(engine._limits).receive_data(GET)) is not first
@@ -250,7 +250,7 @@ def test_what_is_not_remembered(data: bytes, engine: Http1Engine) -> None:
     assert engine._receiver.known.head == b""
 
 
-def test_memory_does_not_outlive_a_limit(engine: Http1Engine) -> None:
+def test_what_is_remembered_ends_with_a_change_of_limits(engine: Http1Engine) -> None:
     limits = engine._limits
     other = request(b"GET /other HTTP/1.1")
     for data in (GET, other):
@@ -284,7 +284,7 @@ def test_engines_leave_no_cycles() -> None:
 @pytest.mark.parametrize(
     "body", [b"Content-Length: 3\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx: y\r\n\r\n"]
 )
-def test_a_head_with_a_body_said_again_is_a_message_of_its_own(body: bytes) -> None:
+def test_a_repeated_head_with_a_body_is_a_message_of_its_own(body: bytes) -> None:
     given = Limits()
     engine = Http1Engine(given)
     request = b"POST /a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n" + body

@@ -140,7 +140,7 @@ def test_what_is_left_to_the_parser(data: bytes) -> None:
         head(b"GET /a HTTP/1.1", b"Host: h", b"Expect: 100-continue"),
     ],
 )
-def test_behind_what_nothing_is_told_from(first: bytes) -> None:
+def test_heads_behind_which_nothing_is_recognised(first: bytes) -> None:
     data = b"GET /b" + first[first.index(b" HTTP") :]
     assert not recalled(data, first)
     assert after(data, first) == plainly(data)
@@ -172,7 +172,7 @@ def test_the_end_that_the_peer_asks_for_is_known_too() -> None:
     assert found[1] == CLOSE | ASKED | HEAD == parse_head(data, Limits())[1]
 
 
-def test_nothing_is_told_when_it_was_forgotten() -> None:
+def test_nothing_is_recognised_after_forget() -> None:
     engine = Http1Engine(Limits())
     engine.receive_data(head())
     engine._receiver.known.forget()

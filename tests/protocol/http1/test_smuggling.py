@@ -1,8 +1,8 @@
 """The request smuggling corpora of public research, as one table: none yields two requests.
 
 Each row is one request as one party sees it, with ``GET /smuggled`` hidden where the other party
-would look for the next request. What is accepted must have swallowed the hidden request as body;
-all else is refused, and the connection ends.
+would look for the next request. In what is accepted, the hidden request must be part of the body; all else is refused,
+and the connection ends.
 """
 
 # ruff: noqa: E501 - in the tables a row is a line
@@ -214,8 +214,8 @@ def pieces_of(data: bytes, size: int) -> list[bytes]:
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 @pytest.mark.parametrize(("digits", "count"), [(b"00", 2), (b"0%d" % SIZE, 1)])
-def test_leading_zeros_are_decimal_and_mean_one_thing(digits: bytes, count: int, size: int) -> None:
-    """RFC 9110 8.6: 1*DIGIT; nobody may read them as octal, and then what follows is told apart rightly."""
+def test_leading_zeros_are_decimal(digits: bytes, count: int, size: int) -> None:
+    """RFC 9110 8.6: 1*DIGIT; they must not be read as octal, so that the next request begins at the right octet."""
     data = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %b\r\n\r\n" % digits + HIDDEN
     messages, refusals, _ = run(pieces_of(data, size))
     complete = [message for message in messages if message.complete]

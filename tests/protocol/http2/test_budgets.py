@@ -122,7 +122,7 @@ def test_behind_a_flood_incomplete_requests_are_given_up() -> None:
 # ---- GOAWAY
 
 
-def test_the_end_of_a_grace_says_what_was_processed_before_it_closes() -> None:
+def test_goaway_tells_what_was_processed_at_the_end_of_the_timeout() -> None:
     client = Client()
     client.get(1)
     client.send(headers(3, POST, OPEN))

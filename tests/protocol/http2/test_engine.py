@@ -86,7 +86,7 @@ def test_a_get_is_one_complete_message() -> None:
     assert message.body == b""
 
 
-def test_host_stands_in_for_authority_and_stays_a_field() -> None:
+def test_host_replaces_a_missing_authority_and_stays_a_field() -> None:
     message = Client().get(1, [*GET[:3], (b"host", b"other:81")])
     assert message.authority == b"other:81"
     assert message.headers == [(b"host", b"other:81")]
@@ -210,7 +210,7 @@ def test_streaming_decided_at_the_head_keeps_bytes_that_came_with_it() -> None:
     assert head.body == b""
 
 
-def test_a_body_nobody_streams_is_credited_as_it_comes() -> None:
+def test_a_body_that_is_not_streamed_is_credited_as_it_comes() -> None:
     client = Client()
     client.send(headers(1, POST, OPEN))
     sent = 0
@@ -294,13 +294,13 @@ def test_continue_is_an_interim_head_until_body_comes() -> None:
 # ---- the peer gives up, the end
 
 
-def test_a_request_reset_before_anybody_heard_of_it_is_no_event() -> None:
+def test_a_request_that_is_reset_in_the_same_read_is_no_event() -> None:
     client = Client()
     assert client.send(headers(1), rst_stream(1), headers(3)) == [client.events[-1]]
     assert client.events[-1].stream_id == 3
 
 
-def test_close_lets_replies_finish_and_says_goaway_behind_them() -> None:
+def test_close_lets_replies_finish_and_sends_goaway_behind_them() -> None:
     client = Client()
     client.get(1)
     client.get(3)
@@ -356,7 +356,7 @@ def test_the_last_stream_number_asks_the_client_to_reconnect() -> None:
     assert client.engine.state.should_close
 
 
-def test_partial_tells_heads_bodies_and_neither_apart() -> None:
+def test_partial_distinguishes_heads_bodies_and_neither() -> None:
     client = Client(greet=False)
     assert client.engine.state.partial == 1
     client.send(PREFACE + settings())

@@ -128,7 +128,7 @@ def test_a_refusal_behind_a_begun_reply_resets() -> None:
     assert client.answers[1].reset == 2
 
 
-def test_a_refusal_of_the_connection_says_goodbye() -> None:
+def test_a_refusal_of_the_connection_sends_goaway() -> None:
     client = Client()
     client.engine.refuse(Refusal(0, 408, "too slow"))
     assert client.frames()[-1].kind == GOAWAY
@@ -164,7 +164,7 @@ def test_resets_are_remembered_in_bounds() -> None:
 
 @pytest.mark.parametrize("body", [True, False])
 @pytest.mark.parametrize("values", [[b"tea"], [b""], [b"100-continue", b"tea"], [b"100-continue, tea"]])
-def test_an_expectation_nobody_meets_is_417(values: list[bytes], body: bool) -> None:
+def test_an_unknown_expectation_is_417(values: list[bytes], body: bool) -> None:
     client = Client()
     (event,) = client.send(
         headers(1, [*POST, *[(b"expect", value) for value in values]], OPEN if body else OPEN | END_STREAM)

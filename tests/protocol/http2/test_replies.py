@@ -216,7 +216,7 @@ def test_misuse_raises() -> None:
         client.engine.send_response(1, 200, TEXT, b"")
 
 
-def test_a_stream_that_is_gone_swallows_everything() -> None:
+def test_replies_to_a_closed_stream_are_ignored() -> None:
     client = Client()
     client.get(1)
     assert [type(event) for event in client.send(rst_stream(1))] == [Reset]
@@ -290,7 +290,7 @@ def test_secrets_never_enter_a_table() -> None:
 # ---- flow control of replies
 
 
-def test_windows_hold_bodies_back_and_the_backlog_says_so() -> None:
+def test_windows_hold_bodies_back_which_the_backlog_counts() -> None:
     client = Client()
     client.serve(1, TEXT, b"x" * 1_000_000)
     client.frames()
