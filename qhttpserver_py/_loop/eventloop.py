@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 from PySide6.QtCore import QAbstractEventDispatcher, QCoreApplication, QObject, Qt, QThread
 
 from qhttpserver_py._loop.peers import is_peers_fault
-from qhttpserver_py._loop.qteventloop import CLOSE_SECONDS, QtEventLoop
+from qhttpserver_py._loop.qteventloop import CLOSE_SECONDS, QtEventLoop, set_aside
 
 T = TypeVar("T")
 
@@ -72,6 +72,19 @@ def start_now(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     return task
 
 
+def start_asyncio_task(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Return what ``start_now()`` does, but on a loop of ours where PySide6.QtAsyncio runs.
+
+    Its tasks are not those of asyncio, and AnyIO, on which Starlette and others are built, can neither cancel them nor
+    start threads from them.
+    """
+    running = asyncio._get_running_loop()
+    if running is None or not type(running).__module__.startswith("PySide6."):
+        return start_now(coroutine)
+    with set_aside(running):
+        return start_now(coroutine)
+
+
 def before_close(hook: Callable[[], asyncio.Task[Any] | None]) -> None:
     """Call *hook* before the loop of this thread closes with the program; a task that it returns is awaited."""
     _hooks.setdefault(threading.get_ident(), []).append(hook)
@@ -121,8 +134,7 @@ def close() -> None:
     """See ``aio.close``."""
     found = _loops.get(threading.get_ident())
     if found is not None:
-        if not found.is_running():
-            _let_end(found)
+        found.before_end = _let_end  # in a step, which called quit(), it happens behind the step
         found.end("now")
         _forget_closed()
 

@@ -89,7 +89,7 @@ class _Waker(QObject):
 
 
 @contextmanager
-def _set_aside(running: asyncio.AbstractEventLoop | None) -> Iterator[None]:
+def set_aside(running: asyncio.AbstractEventLoop | None) -> Iterator[None]:
     """Unset *running* as the running loop, so that another loop, or an inner step, can run inside of its callback."""
     if running is None:
         yield
@@ -119,6 +119,7 @@ class QtEventLoop(_AsyncioLoop):
         self._qt_entering = False  # a step has begun
         self._qt_resumed = False  # an inner step has ended, after which asyncio's state is that of a stopped loop
         self._qt_ending: Literal["idle", "now"] | None = None
+        self.before_end: Callable[[QtEventLoop], None] | None = None  # called before all tasks are cancelled
         self.pinned = False  # the application asked for this loop and may use it later
         self._qt_dispatcher = QAbstractEventDispatcher.instance()
         self._qt_notifier: QSocketNotifier | None = None
@@ -181,12 +182,16 @@ class QtEventLoop(_AsyncioLoop):
     def _run_handles(self, first: list[asyncio.Handle]) -> None:
         asyncio._set_running_loop(self)
         resumed, self._qt_resumed = self._qt_resumed, True  # for is_running()
+        self._qt_depth += 1
         try:
             for handle in first:
                 handle._run()
         finally:
+            self._qt_depth -= 1
             self._qt_resumed = resumed
             asyncio._set_running_loop(None)
+            if self._qt_ending == "now" and not self._qt_depth:
+                self.shut_down()
 
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
@@ -240,7 +245,7 @@ class QtEventLoop(_AsyncioLoop):
             return
         resumed, self._qt_resumed = self._qt_resumed, False
         try:
-            with _set_aside(running):
+            with set_aside(running):
                 self._run_ready()
         finally:
             self._qt_resumed = resumed or running is self
@@ -315,7 +320,10 @@ class QtEventLoop(_AsyncioLoop):
             return
         self._qt_ending = None
         self._detach()  # Qt must not step the loop while it runs below
-        with _set_aside(asyncio._get_running_loop()):
+        before, self.before_end = self.before_end, None
+        if before is not None:
+            before(self)
+        with set_aside(asyncio._get_running_loop()):
             try:
                 self._cancel_tasks()
                 self.run_until_complete(self.shutdown_asyncgens())
@@ -326,7 +334,7 @@ class QtEventLoop(_AsyncioLoop):
 
     def run_aside(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run *coroutine* to its end, outside of Qt's loop. Not to be called in a step."""
-        with _set_aside(asyncio._get_running_loop()):
+        with set_aside(asyncio._get_running_loop()):
             return self.run_until_complete(coroutine)
 
     def _cancel_tasks(self) -> None:

@@ -1,10 +1,10 @@
 """ASGI applications in the Qt event loop, beside the routes of the same server. Not in Qt.
 
 ``mount()`` gives every request below a prefix to an application: FastAPI, Starlette, the MCP SDK, or a coroutine of
-three arguments. It runs on the asyncio loop of the server's thread, ours or that of QtAsyncio or qasync, so its
-handlers may touch widgets; the protections of ``security`` and the limits of the server apply before it. A request
-enters in ``Mounted.serve`` with its exchange, becomes a scope (``scope.py``), and is answered by ``send``
-(``cycle.py``); a handshake enters in ``Mounted.serve_websocket`` (``websocket.py``).
+three arguments. It runs on the asyncio loop of the server's thread, ours or that of qasync, so its handlers may touch
+widgets; under PySide6.QtAsyncio on a loop of ours beside it; the protections of ``security`` and the limits of the
+server apply before it. A request enters in ``Mounted.serve`` with its exchange, becomes a scope (``scope.py``), and
+is answered by ``send`` (``cycle.py``); a handshake enters in ``Mounted.serve_websocket`` (``websocket.py``).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -64,7 +65,7 @@ class Mounted:
         self._tasks: dict[asyncio.Task[Any], WebSocketCycle | None] = {}
         self._ending: asyncio.TimerHandle | None = None
         if lifespan != "off":
-            self._lifespan.task = eventloop.start(self._lifespan.run())
+            self._lifespan.task = eventloop.start_asyncio_task(self._lifespan.run())
             eventloop.before_close(self._end_with_program)
 
     @property
@@ -112,7 +113,7 @@ class Mounted:
     def _run(self, exchange: Exchange, request: QHttpServerRequest) -> None:
         scope = http_scope(request._message, request._peer, self.prefix, self._lifespan.state_dict)
         cycle = HttpCycle(exchange, exchange.body)
-        task = cycle.task = eventloop.start_now(cycle.run(self._application, scope))
+        task = cycle.task = eventloop.start_asyncio_task(cycle.run(self._application, scope))
         if not task.done():
             self._keep(task)
             if exchange.connection is not None:
@@ -134,7 +135,7 @@ class Mounted:
 
         scope = websocket_scope(request._message, request._peer, self.prefix, self._lifespan.state_dict)
         cycle = WebSocketCycle(exchange, take)
-        task = cycle.task = eventloop.start_now(cycle.run(self._application, scope))
+        task = cycle.task = eventloop.start_asyncio_task(cycle.run(self._application, scope))
         if not task.done():
             self._keep(task, cycle)
 
@@ -197,8 +198,11 @@ class Mounted:
     async def wait_closed(self) -> None:
         """Wait until the application's lifespan has ended (coroutine). Not in Qt."""
         task = self._lifespan.task
-        if task is not None:
-            await asyncio.wait([task])
+        if task is None or task.done():
+            return
+        done: Future[None] = Future()  # of another loop's task, perhaps
+        task.add_done_callback(lambda _: done.set_result(None))
+        await asyncio.wrap_future(done)
 
 
 def mount(

@@ -292,7 +292,8 @@ def resolved(waiters: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]:
 def cancel_late(task: asyncio.Task[None] | None) -> None:
     """Cancel the *task* of a client that has left, if it goes on for long."""
     if task is not None and not task.done():
-        task.get_loop().call_later(GRACE, _cancel, task)
+        timer = task.get_loop().call_later(GRACE, _cancel, task)
+        task.add_done_callback(lambda _: timer.cancel())  # it would keep the task until then
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -199,6 +203,57 @@ def test_open_websockets_get_1001_before_the_shutdown(server, how) -> None:
     if how != "program":
         wait_until(lambda: frames(client.received))
         assert frames(client.received)[0][2][:2] == (1001).to_bytes(2)
+
+
+@pytest.mark.parametrize("how", ["timer", "coroutine", "request"])
+def test_the_shutdown_runs_when_a_program_quits(how) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(QUITTING), how],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "up\ndown\n", "")
+
+
+QUITTING = r"""
+    import socket, sys
+    from PySide6.QtCore import QCoreApplication, QTimer
+    from qhttpserver_py import QHttpServer, aio, asgi
+    from tests.support.rawclient import bound
+
+    app = QCoreApplication([])
+
+    async def application(scope, receive, send):
+        if scope["type"] == "http":
+            app.quit()
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body"})
+            return
+        await receive()
+        print("up")
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        print("down")
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def quit():
+        app.quit()
+
+    server = QHttpServer()
+    asgi.mount(server, "/", application)
+    port = bound(server)
+    if sys.argv[1] == "timer":
+        QTimer.singleShot(0, app.quit)
+    elif sys.argv[1] == "coroutine":
+        QTimer.singleShot(0, lambda: aio.start(quit()))
+    else:
+        client = socket.create_connection(("127.0.0.1", port))
+        client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    app.exec()
+"""
 
 
 def test_what_does_not_end_is_cancelled_after_the_grace(server, monkeypatch) -> None:
