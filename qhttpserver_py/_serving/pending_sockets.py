@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from PySide6.QtCore import SIGNAL, QCoreApplication, QEvent, QObject, QTimer
 from PySide6.QtNetwork import QAbstractSocket, QSslSocket
@@ -159,6 +160,37 @@ def make_native(
     return websocket, socket, rest, seat
 
 
+_ending: dict[int, WebSocket] = {}
+"""Sockets that Qt is to delete: without a parent the last reference would delete at once, and they may be emitting."""
+
+
+def delete_at_end(socket: WebSocket) -> None:
+    """Have *socket* deleted once it is disconnected."""
+    weak = ref(socket)
+
+    def delete() -> None:
+        found = weak()
+        if found is not None and isValid(found):
+            delete_later(found)
+
+    socket.disconnected.connect(delete)
+
+
+def delete_later(socket: WebSocket) -> None:
+    """Have the event loop delete *socket*, which a parent owns, whatever references go meanwhile."""
+    key = id(socket)
+    if key in _ending:
+        return
+    _ending[key] = socket
+    socket.setParent(None)
+
+    def forget(*_: object) -> None:  # a function, see ``when_destroyed()``
+        _ending.pop(key, None)
+
+    socket.destroyed.connect(forget)
+    socket.deleteLater()
+
+
 def _shake_hands(socket: Any, head: bytes, subprotocol: str) -> QWebSocket | None:
     """Have a QWebSocketServer answer the handshake whose request was *head*."""
     from PySide6.QtWebSockets import QWebSocketServer
@@ -231,11 +263,11 @@ def _deliver(socket: Any) -> None:
 def _close(websocket: Any, socket: Any, rest: bytes, seat: Seat | _NoSeat) -> None:
     if type(websocket) is WebSocket:
         if isValid(websocket):
-            websocket.disconnected.connect(websocket.deleteLater)
+            delete_at_end(websocket)
             websocket.start(rest)  # it has to read that the peer agrees
             going_away(websocket)
             if not _is_open(socket):
-                websocket.deleteLater()
+                delete_later(websocket)
         seat.free()
         return
     from PySide6.QtWebSockets import QWebSocketProtocol

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import SIGNAL, QObject
+from shiboken6 import isValid
 
 from qhttpserver_py._loop.awaitables import watch
 from qhttpserver_py._protocol.engine import Headers
 from qhttpserver_py._qt import log
-from qhttpserver_py._routing.context import ContextBound
+from qhttpserver_py._routing.context import ContextBound, when_destroyed
 from qhttpserver_py._serving import backends
 from qhttpserver_py._serving.backends import Backend
 from qhttpserver_py._serving.bound_servers import BoundServers
@@ -23,7 +24,14 @@ from qhttpserver_py._serving.handshakes import (
     refusal_reply,
     stay_http,
 )
-from qhttpserver_py._serving.pending_sockets import PENDING_SECONDS, PendingSockets, going_away, make_native
+from qhttpserver_py._serving.pending_sockets import (
+    PENDING_SECONDS,
+    PendingSockets,
+    delete_at_end,
+    delete_later,
+    going_away,
+    make_native,
+)
 from qhttpserver_py._serving.tunnels import make_tunnelled
 from qhttpserver_py._serving.virtual_methods import call_missing_handler
 from qhttpserver_py._serving.websocket_mounts import ServeWebSocket, mount_for
@@ -56,6 +64,7 @@ class Upgrades:
         self.sockets: weakref.WeakSet[WebSocket] = weakref.WeakSet()  # of routes and mounted applications
         self._core = core
         self._bound = bound
+        self._hears_of_end = False
 
     # ---- registration
 
@@ -96,6 +105,13 @@ class Upgrades:
         self.pending.close()
         for socket in tuple(self.sockets):
             going_away(socket, max(timeout / 1000, PENDING_SECONDS))
+
+    def _abandon(self) -> None:
+        """The server was deleted: so are they, though not in the middle of their own signals."""
+        for socket in tuple(self.sockets):
+            if isValid(socket):
+                socket.abort()
+                delete_later(socket)
 
     async def wait_closed(self) -> None:
         """Wait until the sockets of routes and mounted applications are closed."""
@@ -248,17 +264,22 @@ class Upgrades:
         connection: Any = exchange.connection
         if connection is None:
             return None
-        server: Any = self._core.server()
+        if not self._hears_of_end:
+            self._hears_of_end = True
+            server: Any = self._core.server()
+            when_destroyed(server, self._abandon)
+        # Not the server: its last reference may go while a socket is being deleted, and would delete it again.
+        parent = self._core.socket_parent
         rest: bytes | None = b""
         socket: WebSocket | None
         try:
             if connection.engine.interleaves:
-                socket = make_tunnelled(exchange, request, subprotocol, protocol, server, fields)
+                socket = make_tunnelled(exchange, request, subprotocol, protocol, parent, fields)
             elif (rest := connection.engine.unread()) is None:
                 self.refuse(exchange, 400, b"too much data behind the handshake")
                 return None
             else:
-                socket, _, rest, _ = make_native(connection, request, rest, subprotocol, protocol, server, fields)
+                socket, _, rest, _ = make_native(connection, request, rest, subprotocol, protocol, parent, fields)
                 exchange.upgraded()
         except HandshakeError as error:
             self.refuse(exchange, 400, str(error).encode())
@@ -266,7 +287,7 @@ class Upgrades:
         if socket is None:
             return None
         self.sockets.add(socket)
-        socket.disconnected.connect(socket.deleteLater)
+        delete_at_end(socket)
         return socket, rest or b""
 
     def _serve_mounted(self, exchange: Exchange, request: QHttpServerRequest) -> bool:

@@ -152,7 +152,7 @@ class TcpCarrier:
 
     def _leave_to_qt(self, data: Any) -> None:
         socket = self._socket
-        if data and isValid(socket):
+        if data and isValid(socket) and socket.isOpen():
             self._behind = True
             socket.write(data)
             if not TcpCarrier._qt_wrote:

@@ -29,7 +29,8 @@ class Handshake:
         """Return its URL and its header fields."""
         made = QNetworkRequest(self.url())
         for name, value in self.asked._message.headers:
-            made.setRawHeader(name, value)
+            before = bytes(made.rawHeader(name.decode("latin-1")).data())
+            made.setRawHeader(name, before + b", " + value if before else value)
         return made
 
     def field(self, name: bytes) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
 
@@ -83,9 +84,13 @@ class Session:
         "_is_behind",
         "_is_corked",
         "_is_flush_posted",
+        "_is_gone",
+        "_is_started",
         "_is_turning",
         "_listener",
+        "_ping_timer",
         "_pinged_at",
+        "_timers",
         "carrier",
         "error",
         "is_answering",
@@ -95,7 +100,6 @@ class Session:
         "queue",
         "room",
         "state",
-        "timer",
     )
 
     def __init__(self, carrier: Carrier, protocol: WebSocketProtocol, listener: QObject) -> None:
@@ -115,7 +119,9 @@ class Session:
         self._has_ended = False
         self._heard_at = monotonic()
         self._pinged_at = 0.0
-        self._interval, self.timer = 0.0, 0
+        self._interval, self._ping_timer = 0.0, 0
+        self._timers: dict[int, Callable[[], object]] = {}  # of the listener's
+        self._is_started = self._is_gone = False
         carrier.attach(self, listener)
 
     def start(self, rest: bytes, *, queued: bool) -> None:
@@ -124,9 +130,12 @@ class Session:
             return
         if queued:
             self.queue = deque()
+        self._is_started = True
         self.protocol.feed(rest)
         self.carrier.start()
         self.on_readable()
+        if self._is_gone:
+            self.on_gone()
 
     @property
     def is_alive(self) -> bool:
@@ -134,10 +143,33 @@ class Session:
         listener = self._listener()
         return listener is not None and isValid(listener)
 
-    def _later(self, seconds: float, call: Any) -> None:
-        listener = self._listener()
-        if listener is not None and isValid(listener):
-            QTimer.singleShot(round(seconds * 1000), listener, call)
+    def _later(self, seconds: float, call: Callable[[], object]) -> None:
+        """Call that after *seconds*, unless it is over by then.
+
+        By a timer of QObject's: of one that QTimer.singleShot() makes, PySide keeps the wrapper where its context dies
+        first, and a QTimer for each would be a tenth of what an idle WebSocket takes.
+        """
+        if not self.is_alive:
+            return
+        if seconds:
+            self._timers[self._listener().startTimer(round(seconds * 1000))] = call
+        else:
+            QTimer.singleShot(0, self._listener(), call)
+
+    def on_timer(self, timer: int) -> bool:
+        """A timer of the listener's has fired; return whether it is one of ours."""
+        call = self._timers.get(timer)
+        if call is None:
+            return False
+        if timer != self._ping_timer:
+            self._stop(timer)
+        # Not here: it may run user code that deletes the listener, in the middle of its own event.
+        QTimer.singleShot(0, self._listener(), call)
+        return True
+
+    def _stop(self, timer: int) -> None:
+        if self._timers.pop(timer, None) is not None and self.is_alive:
+            self._listener().killTimer(timer)
 
     # ---- receiving
 
@@ -305,11 +337,15 @@ class Session:
             self._listener().reportError(error)
 
     def on_gone(self) -> None:
-        """The connection is over."""
+        """The connection is over. Before the start, what came is kept: whoever starts it hears that first."""
         if self.state is CLOSED:
             return
+        if not self._is_started:
+            self._is_gone = True
+            return
         self.protocol.receive_eof()
-        self._stop_pings()
+        for timer in tuple(self._timers):
+            self._stop(timer)
         self._set_state(CLOSED)
 
     def _set_state(self, state: State) -> None:
@@ -323,18 +359,13 @@ class Session:
 
     def set_ping_interval(self, seconds: float) -> None:
         """Ping a peer that is silent for *seconds*; 0: never."""
-        self._stop_pings()
+        self._stop(self._ping_timer)
         self._interval = seconds
         if seconds > 0 and self.state is not CLOSED:
-            # A timer of the QObject: a QTimer would be a tenth of the memory of an idle WebSocket.
-            self.timer = self._listener().startTimer(round(seconds * 1000), Qt.TimerType.CoarseTimer)
+            self._ping_timer = self._listener().startTimer(round(seconds * 1000), Qt.TimerType.CoarseTimer)
+            self._timers[self._ping_timer] = self._keep_alive
 
-    def _stop_pings(self) -> None:
-        timer, self.timer = self.timer, 0
-        if timer and self.is_alive:
-            self._listener().killTimer(timer)
-
-    def keep_alive(self) -> None:
+    def _keep_alive(self) -> None:
         """Ping a peer that was silent for the interval; end one that did not answer."""
         now, interval = monotonic(), self._interval
         if self._is_turning or (self._is_held() and not self._is_behind):

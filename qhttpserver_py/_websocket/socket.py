@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from enum import Enum
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QMetaMethod, QMetaObject, QObject, QTimerEvent, QUrl, Signal, SignalInstance
-from PySide6.QtNetwork import QAbstractSocket, QHostAddress, QNetworkRequest
+from PySide6.QtNetwork import QAbstractSocket, QHostAddress, QNetworkRequest, QSslConfiguration
 from shiboken6 import isValid
 
 from qhttpserver_py._qt.snake_case import with_snake_case
 from qhttpserver_py._websocket.carrier import Carrier
-from qhttpserver_py._websocket.closecode import CloseCode
+from qhttpserver_py._websocket.closecode import CloseCode, Version
 from qhttpserver_py._websocket.handshake import Handshake
 from qhttpserver_py._websocket.protocol import NORMAL, Message, WebSocketProtocol
 from qhttpserver_py._websocket.session import CLOSE_SECONDS, CLOSED, CLOSING, MAXIMUM_QUEUE, OPEN, Session, State
@@ -68,6 +69,7 @@ class WebSocket(QObject):
         super().__init__(parent)
         self._handshake = handshake
         self._protocol = protocol
+        self._error = QAbstractSocket.SocketError.UnknownSocketError
         self._listened: set[bytes] = set()
         self._connections: list[QMetaObject.Connection] = []
         self._session = Session(carrier, protocol, self)
@@ -85,10 +87,8 @@ class WebSocket(QObject):
             self._session.carrier.watch()
 
     def timerEvent(self, event: QTimerEvent, /) -> None:
-        """Check whether the peer is there. Qt: QObject::timerEvent."""
-        if event.timerId() == self._session.timer:
-            self._session.keep_alive()
-        else:
+        """Check whether the peer is there, and do what was put off. Qt: QObject::timerEvent."""
+        if not self._session.on_timer(event.timerId()):
             super().timerEvent(event)
 
     # ---- what it is
@@ -104,6 +104,14 @@ class WebSocket(QObject):
     def resourceName(self) -> str:
         """Return the URL that was asked for, as QWebSocket has it on a server. Qt: QWebSocket::resourceName."""
         return self.requestUrl().toString()
+
+    def version(self) -> Version:
+        """Return the version of the protocol. Qt: QWebSocket::version."""
+        return Version.Version13
+
+    def sslConfiguration(self) -> QSslConfiguration:
+        """Return the TLS configuration; a null one (``isNull()``) without TLS. Qt: QWebSocket::sslConfiguration."""
+        return self._handshake.asked.sslConfiguration()
 
     def origin(self) -> str:
         """Return the Origin field of the handshake. Qt: QWebSocket::origin."""
@@ -141,14 +149,17 @@ class WebSocket(QObject):
         """Return whether it can be read and written. Qt: QWebSocket::isValid."""
         return self._session.state is OPEN
 
+    def error(self) -> QAbstractSocket.SocketError:
+        """Return the last error of the socket. Qt: QWebSocket::error."""
+        return self._error
+
     def errorString(self) -> str:
         """Return what went wrong last. Qt: QWebSocket::errorString."""
         return self._session.error or self._protocol.fault or "Unknown error"
 
-    def closeCode(self) -> int:
+    def closeCode(self) -> CloseCode:
         """Return the code of its close; 1006 where none was sent. Qt: QWebSocket::closeCode."""
-        code = self._protocol.close_code if self._protocol.is_closing else NORMAL
-        return CloseCode(code) if code in set(CloseCode) else code
+        return CloseCode(self._protocol.close_code if self._protocol.is_closing else NORMAL)
 
     def closeReason(self) -> str:
         """Return the text that came with the close. Qt: QWebSocket::closeReason."""
@@ -200,9 +211,10 @@ class WebSocket(QObject):
         self._session.flush()
         return self._session.carrier.flush()
 
-    def close(self, closeCode: int = NORMAL, reason: str = "") -> None:
+    def close(self, closeCode: int | Enum = NORMAL, reason: str = "") -> None:
         """Close with *closeCode* and *reason*; the peer has ten seconds to agree. Qt: QWebSocket::close."""
-        self._session.close(CLOSE_SECONDS, int(closeCode), reason)
+        code = closeCode.value if isinstance(closeCode, Enum) else closeCode  # QWebSocketProtocol's is no number
+        self._session.close(CLOSE_SECONDS, code, reason)
 
     def abort(self) -> None:
         """Close at once. Qt: QWebSocket::abort."""
@@ -303,6 +315,7 @@ class WebSocket(QObject):
 
     def reportError(self, error: QAbstractSocket.SocketError) -> None:
         """Emit ``errorOccurred``. Not in Qt."""
+        self._error = error
         self.errorOccurred.emit(error)
 
     def reportState(self, state: State) -> None:

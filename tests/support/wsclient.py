@@ -82,10 +82,13 @@ def frames(data: bytes) -> list[tuple[int, bool, bytes]]:
 
 
 class Upgrading:
-    """A server that accepts every upgrade, unless told otherwise, and keeps the QWebSockets."""
+    """A server that accepts every upgrade, unless told otherwise, and keeps the sockets of its *backend*."""
+
+    backend = "auto"
 
     def __init__(self, *, listen: bool = True, verify: Callable[..., Any] | None = None) -> None:
         self.server = QHttpServer()
+        self.server.setWebSocketBackend(self.backend)
         self.sockets: list[QWebSocket] = []
         self.heard: list[Any] = []
         self.port = bound(self.server)

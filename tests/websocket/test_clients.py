@@ -19,7 +19,7 @@ from ..support import threads
 from ..support.rawclient import RawClient, settle, spin
 from ..support.wsclient import TEXT, Upgrading, Verdict, accept, bound_tls, frame, handshake, open_qt, switched
 
-pytestmark = pytest.mark.usefixtures("qapp")
+pytestmark = pytest.mark.usefixtures("qapp", "either_backend")
 
 State = QTcpSocket.SocketState
 

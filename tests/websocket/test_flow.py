@@ -25,7 +25,7 @@ from ..support.wsclient import (
     upgrading_servers,
 )
 
-pytestmark = pytest.mark.usefixtures("qapp")
+pytestmark = pytest.mark.usefixtures("qapp", "either_backend")
 
 NOT_CONNECTED = "WebSocket received but no slots connected to QWebSocketServer::newConnection"
 

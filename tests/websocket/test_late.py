@@ -12,7 +12,7 @@ from shiboken6 import Shiboken
 from ..support.rawclient import reported, settle, spin
 from ..support.wsclient import TEXT, Verdict, accept, frame, frames, handshake, refusal, switched, upgrading_servers
 
-pytestmark = pytest.mark.usefixtures("qapp")
+pytestmark = pytest.mark.usefixtures("qapp", "either_backend")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from qhttpserver_py import QHttpServerConfiguration
 from ..support.rawclient import RawClient, ask, settle, wait_until
 from ..support.wsclient import Upgrading, bound_tls, fixtures, handshake, open_qt, switched
 
-pytestmark = pytest.mark.usefixtures("qapp")
+pytestmark = pytest.mark.usefixtures("qapp", "either_backend")
 
 upgrading, waiting = fixtures()
 SETTINGS = ["maximumConnections", "maximumConnectionsPerHost"]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 
 import pytest
 from PySide6.QtCore import QEventLoop, QObject, QTimer, Signal
 from shiboken6 import isValid
 
+from qhttpserver_py import QHttpServer
 from qhttpserver_py._websocket import protocol, session
 from qhttpserver_py.websocket import ConnectionClosed, WebSocket
 
-from ..support.rawclient import bound, logged, reported, spin
+from ..support.rawclient import bound, logged, reported, settle, spin
 from ..support.wsclient import BINARY, CLOSE, PING, PONG, TEXT, frame
 from ..support.wsraw import WsClient
 
@@ -295,10 +297,32 @@ def test_a_handler_may_end_its_socket_inside_an_event_loop(server, how) -> None:
     client = WsClient(bound(server))
     with reported() as seen:
         client.send(frame(TEXT, b"a") * 3)
-        assert spin(lambda: client.closed or client.close_code() is not None)
+        assert spin(lambda: settle() or client.closed or client.close_code() is not None)
         spin(lambda: False, 0.02)
     assert seen == []
     assert set(heard) == {"a"}
+
+
+@pytest.mark.parametrize("how", ["slot", "inside"])
+def test_the_last_reference_to_the_server_may_go_with_a_socket(qapp, how) -> None:
+    box = [QHttpServer()]
+    gone = weakref.ref(box[0])
+
+    def handler(socket: WebSocket) -> None:
+        held = [box.pop()]
+        if how == "slot":
+            socket.destroyed.connect(lambda *_: held.clear())
+        else:
+            socket.textMessageReceived.connect(lambda _text: held.clear())
+
+    box[0].websocket("/ws", handler)
+    client = WsClient(bound(box[0]))
+    assert spin(lambda: not box)
+    client.send(frame(TEXT, b"a") * 3)
+    if how == "slot":
+        client.socket.disconnectFromHost()
+    assert spin(lambda: settle() or gone() is None)
+    assert spin(lambda: client.closed)
 
 
 def test_a_peer_that_is_not_listened_to_is_not_taken_for_dead(server) -> None:

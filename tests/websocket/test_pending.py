@@ -28,7 +28,7 @@ from ..support.wsclient import (
     switched,
 )
 
-pytestmark = pytest.mark.usefixtures("qapp")
+pytestmark = pytest.mark.usefixtures("qapp", "either_backend")
 
 State = QTcpSocket.SocketState
 
@@ -233,9 +233,7 @@ def test_a_thousand_upgrades_leave_nothing(upgrading):
     assert len(upgrading.server.findChildren(QObject)) < 20
 
 
-@pytest.mark.parametrize("backend", ["qt", "native"])
-def test_a_socket_with_a_parent_leaves_no_wrapper(upgrading, backend):
-    upgrading.server.setWebSocketBackend(backend)
+def test_a_socket_with_a_parent_leaves_no_wrapper(upgrading):
     parent = QObject()
 
     def once():

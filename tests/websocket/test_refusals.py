@@ -23,7 +23,7 @@ from qhttpserver_py.testing.tls import TlsAuthority
 from ..support.rawclient import RawClient, bound, logged, spin
 from ..support.wsclient import KEY, Upgrading, Verdict, accept, bound_tls, handshake, open_qt
 
-pytestmark = pytest.mark.usefixtures("qapp")
+pytestmark = pytest.mark.usefixtures("qapp", "either_backend")
 
 
 @pytest.fixture
