@@ -68,15 +68,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     except Exception as error:
         _explain(item, error)
         raise
-    _judge(item)
+    _raise_first_problem(item)
     return result
 
 
-def _judge(item: pytest.Item) -> None:
+def _raise_first_problem(item: pytest.Item) -> None:
     """Raise the first problem of a strict backend; add the others to the report."""
     __tracebackhide__ = True
     problems = [problem for server in _servers(item) if server.strict for problem in server.problems()]
-    _excuse(item)
+    _forget_problems(item)
     if problems:
         _add_section(item, problems[1:])
         raise problems[0]
@@ -88,7 +88,7 @@ def _explain(item: pytest.Item, error: Exception) -> None:
     from qhttpserver_py.testing.watchdog import BlockingClientError
 
     problems = [problem for server in _servers(item) for problem in server.problems() if problem is not error]
-    _excuse(item)
+    _forget_problems(item)
     for problem in problems:
         if isinstance(problem, BlockingClientError):
             raise problem from error
@@ -100,9 +100,9 @@ def _servers(item: pytest.Item) -> list[FakeBackend | NetworkBlock]:
     return [*([block] if block is not None else []), *item.stash.get(_SERVERS, [])]
 
 
-def _excuse(item: pytest.Item) -> None:
+def _forget_problems(item: pytest.Item) -> None:
     for server in _servers(item):
-        server.postpone_deadlines()
+        server.forget_problems()
 
 
 def _add_section(item: pytest.Item, problems: list[BaseException]) -> None:

@@ -255,7 +255,7 @@ class QAbstractHttpServer(QObject):
 
         def add(function: Any) -> Any:
             check_callable(function, "addWebSocketUpgradeVerifier")
-            self._upgrades.add_verifier(context, function)
+            self._upgrades.verifiers.add(context, function)
             return function
 
         return add if func is ... else add(func) and None

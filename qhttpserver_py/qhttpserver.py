@@ -188,7 +188,7 @@ class QHttpServer(QAbstractHttpServer):
 
         def add(function: Any) -> Any:
             check_callable(function, "addBeforeRequestHandler")
-            self._before.add(context, function)
+            self._before.handlers.add(context, function)
             self._general = True  # for good: a server that had such a handler gains little from the short way later
             return function
 
@@ -221,7 +221,7 @@ class QHttpServer(QAbstractHttpServer):
         def add(function: Any) -> Any:
             check_callable(function, "addAfterRequestHandler")
             check_takes(function, 2, "addAfterRequestHandler")
-            self._answers.add_after(context, function)
+            self._answers.after.add(context, function)
             return function
 
         return add if callback is ... else add(callback) and None
@@ -321,7 +321,7 @@ class QHttpServer(QAbstractHttpServer):
         except Exception as error:  # noqa: BLE001 - user code: the peer is answered, the server goes on
             result = failure_reply(self._core, error, rule.label)
         answers = self._answers
-        if type(result) is str and not answers.after and not answers.observers and (reply := text_reply(result)):
+        if type(result) is str and not answers.after.items and not answers.observers and (reply := text_reply(result)):
             connection.reply(message, 200, *reply)
         else:
             answers.answer_now(connection, message, request, result, rule.label)
@@ -358,7 +358,7 @@ class QHttpServer(QAbstractHttpServer):
 
     def _admit(self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder) -> bool:
         before = self._before
-        if not before.handlers and before.policy is None:
+        if not before.handlers.items and before.policy is None:
             return True
         return before.admit(exchange, request, responder, partial(serve, self))
 

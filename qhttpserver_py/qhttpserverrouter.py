@@ -222,7 +222,7 @@ class QHttpServerRouter:
 
     def _check_receiver(self, rule: Rule) -> None:
         """Refuse a rule whose receiver does not let it be called in this router's thread."""
-        if rule._orphan:
+        if rule._without_receiver:
             raise RefusedError(_null_context(rule._pattern))
         if rule._receiver is None:
             return

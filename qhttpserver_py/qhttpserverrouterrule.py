@@ -64,7 +64,7 @@ class QHttpServerRouterRule:
         self._methods = methods
         self._tokens = method_tokens(methods)
         self._receiver = Receiver(receiver) if isinstance(receiver, QObject) else None
-        self._orphan = receiver is None
+        self._without_receiver = receiver is None
         self._handler: RuleHandler | None = handler
         if isinstance(receiver, QObject):
             self._handler = without_owner(handler, receiver)

@@ -470,7 +470,7 @@ def test_after_request_handler_ends_with_its_context() -> None:
     assert ask(port, "/").body == b"y"
     shiboken6.delete(context)
     assert ask(port, "/").body == b"x"
-    assert not server._answers.after
+    assert not server._answers.after.items
 
 
 def test_after_request_handler_sees_streams() -> None:

@@ -99,7 +99,7 @@ class BodyStream:
         self._arrivals: list[asyncio.Future[None]] = []  # the futures of coroutines that wait for a piece
         self._delivering = False
         self._due = False  # a call of _deliver() is posted
-        self._untold = False  # a progress callback that was set later has to be called
+        self._progress_due = False  # a progress callback that was set later has to be called
         if not exchange.is_connected:
             self._error = BodyAborted("the peer left")
 
@@ -159,7 +159,7 @@ class BodyStream:
         """
         self._on_progress.append(callback)
         if self._received:
-            self._untold = True
+            self._progress_due = True
             self._schedule()
 
     def pause(self) -> None:
@@ -250,7 +250,7 @@ class BodyStream:
         self._size_waiting += size
         self._received += size
         self._ended = self._ended or ended
-        self._untold = self._untold or size > 0
+        self._progress_due = self._progress_due or size > 0
         self._deliver()
         if self._size_waiting > HIGH_WATER and not self._ended:
             self._exchange.hold_body(True)
@@ -263,10 +263,10 @@ class BodyStream:
         self._waiting.clear()
         self._size_waiting = 0
         hooks, self._on_abort = self._on_abort, []
-        self._let_go()
+        self._drop_callbacks()
         told = [partial(hook, error) for hook in hooks]
         call_each(told, lambda fault: self._core.report(fault, self._exchange.label), self._core.post)
-        self._stir()
+        self._wake_waiters()
 
     def waits_for_peer(self) -> bool:
         """Return whether the peer is late: all that came was taken by a consumer, which waits for more."""
@@ -275,7 +275,7 @@ class BodyStream:
     # ---- delivering
 
     def _tell_progress(self) -> None:
-        self._untold = False
+        self._progress_due = False
         for progress in tuple(self._on_progress):
             progress(self._received, self._length)
 
@@ -298,12 +298,12 @@ class BodyStream:
 
     def _deliver(self) -> None:
         """Give the consumer what waits. A call from a nested event loop leaves that to the outer call."""
-        self._stir()
+        self._wake_waiters()
         if self._delivering:
             return
         self._delivering = True
         try:
-            if self._untold:
+            if self._progress_due:
                 self._tell_progress()
             while self._waiting and self._on_data is not None and not self._is_paused():
                 self._on_data(self._take())
@@ -325,16 +325,16 @@ class BodyStream:
 
     def _end(self) -> None:
         hooks, self._on_end = self._on_end, []
-        self._let_go()
+        self._drop_callbacks()
         for hook in hooks:
             hook()
 
-    def _let_go(self) -> None:
+    def _drop_callbacks(self) -> None:
         """Forget the callbacks, which often refer to this object and would be a cycle with it."""
         self._on_data = None
         self._on_end, self._on_abort, self._on_progress = [], [], []
 
-    def _stir(self) -> None:
+    def _wake_waiters(self) -> None:
         arrivals, self._arrivals = self._arrivals, []
         for arrival in arrivals:
             if not arrival.done():

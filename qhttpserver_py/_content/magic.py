@@ -45,9 +45,9 @@ class Matchlet:
 
     def matches(self, data: bytes) -> bool:
         """Return whether *data* matches this and, where there are any, one of the children."""
-        return self._stands_in(data) and (not self.children or any(child.matches(data) for child in self.children))
+        return self._is_in(data) and (not self.children or any(child.matches(data) for child in self.children))
 
-    def _stands_in(self, data: bytes) -> bool:
+    def _is_in(self, data: bytes) -> bool:
         size = len(self.value)
         if not self.mask:
             return data.find(self.value, self.start, self.start + max(self.length, 1) - 1 + size) >= 0

@@ -67,7 +67,7 @@ class Saving:
         except RuntimeError:
             self.fail(OSError(_DELETED))
             return
-        self._let_go()
+        self._release()
         self.done.set_result(None)
 
     def fail(self, error: Exception) -> None:
@@ -75,7 +75,7 @@ class Saving:
         if self.done.done():
             return
         device, opened = self._device, self._opened
-        self._let_go()
+        self._release()
         with suppress(RuntimeError):
             if opened and isinstance(device, QSaveFile):
                 device.cancelWriting()
@@ -99,7 +99,7 @@ class Saving:
     def _fail_to(self, what: str) -> None:
         self.fail(OSError(f"cannot {what}: {self._device.errorString()}"))
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         body, self._body = self._body, None
         if body is not None and self._full:
             self._full = False

@@ -107,8 +107,19 @@ class SequentialSource:
     """Reads a pipe, a socket, a process or another device that gives data as it comes."""
 
     __slots__ = (
-        "__weakref__", "_calm", "_device", "_ended", "_error", "_failed", "_grace", "_held", "_knows_end",
-        "_on_ready", "_rest", "headers", "size",
+        "__weakref__",
+        "_device",
+        "_ended",
+        "_error",
+        "_failed",
+        "_grace",
+        "_has_end",
+        "_held",
+        "_on_ready",
+        "_rest",
+        "_without_signal",
+        "headers",
+        "size",
     )  # fmt: skip
 
     def __init__(self, device: QIODevice) -> None:
@@ -119,8 +130,8 @@ class SequentialSource:
         self._error = device.errorString()
         self._failed: str | None = None
         self._ended = _is_finished(device)
-        self._knows_end = _overrides_at_end(device)
-        self._calm = _is_of_user(device)  # it has not signalled new data yet, so it may never do
+        self._has_end = _overrides_at_end(device)
+        self._without_signal = _is_of_user(device)  # it has not signalled new data yet, so it may never do
         self._grace: QTimer | None = None
         self._held: list[QSocketNotifier] = []
         self._on_ready: Callable[[], None] | None = None
@@ -151,10 +162,10 @@ class SequentialSource:
         data = bytes(device.read(min(limit, PIECE)).data())
         if data:
             if self._held and device.bytesAvailable() < READ_BUFFER:
-                self._let_go()
-            if self._knows_end and device.atEnd():
+                self._release()
+            if self._has_end and device.atEnd():
                 self._ended = True
-            elif self._calm:
+            elif self._without_signal:
                 self._wait_a_little()
             return data
         failed = _failure(device, self._error)
@@ -174,7 +185,7 @@ class SequentialSource:
     def _is_at_end(self, device: QIODevice) -> bool:
         if self._ended or isinstance(device, QFileDevice):  # reading a file waits for data or the end
             return True
-        return self._knows_end and device.atEnd()
+        return self._has_end and device.atEnd()
 
     def _wait_a_little(self) -> None:
         """QIODevice.atEnd() of a sequential device says only that there is nothing *now*."""
@@ -193,15 +204,15 @@ class SequentialSource:
             for notifier in self._held:
                 notifier.setEnabled(False)
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         held, self._held = self._held, []
         for notifier in held:
             if isValid(notifier):
                 notifier.setEnabled(True)
 
     def _on_ready_read(self, *_: object) -> None:
-        if self._calm:
-            self._calm = False
+        if self._without_signal:
+            self._without_signal = False
             if self._grace is not None:
                 self._grace.stop()
         self._tell()
@@ -230,7 +241,7 @@ class SequentialSource:
         device, self._device = self._device, None
         self._on_ready = None
         self._rest = b""
-        self._let_go()  # without it, the end of a process is not noticed
+        self._release()  # without it, the end of a process is not noticed
         if self._grace is not None:
             self._grace.stop()
         if device is not None:

@@ -163,27 +163,27 @@ class Pump:
 class Drain:
     """Calls the hooks of producers when the peer has taken bytes of their reply. It belongs to the server's thread."""
 
-    __slots__ = ("_core", "_due", "_exchange", "_missed", "_report", "_telling", "hooks")
+    __slots__ = ("_calling", "_core", "_due", "_exchange", "_missed", "_report", "hooks")
 
     def __init__(self, exchange: Reply, core: Core, report: Callable[[Exception], None]) -> None:
         self._exchange = exchange
         self._core = core
         self._report = report
-        self._telling = False
+        self._calling = False
         self._missed = False  # the peer took more while the hooks ran
         self._due = False  # a call of _tell_again() is posted
         self.hooks: list[Callable[[], None]] = []
 
     def tell(self) -> None:
         """Call the hooks, but none of them inside of its own write."""
-        if self._telling:
+        if self._calling:
             self._missed = True
             return
         exchange = self._exchange
         before = exchange.sent
-        self._telling, self._missed = True, False
+        self._calling, self._missed = True, False
         call_each(tuple(self.hooks), self._report, self._core.post)
-        self._telling = False
+        self._calling = False
         if (self._missed or exchange.sent != before) and not self._due and not exchange.backlog():
             self._due = True  # all of it was written already, and nothing else calls them; see Pump._move()
             exchange.post(self._tell_again)

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 Class = TypeVar("Class", bound=type)
 
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def snake_case(name: str) -> str:
     """Return ``add_after_request_handler`` for ``addAfterRequestHandler``."""
-    return _HUMP.sub("_", name).lower()
+    return _WORD_BOUNDARY.sub("_", name).lower()
 
 
 class _SecondName:

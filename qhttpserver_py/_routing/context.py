@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakMethod
 
@@ -54,3 +54,20 @@ class ContextBound:
         on_destroyed = self._on_destroyed()
         if on_destroyed is not None:
             on_destroyed(self)
+
+
+class ContextBoundCalls:
+    """Callables in the order they were added, each until its context is destroyed."""
+
+    __slots__ = ("__weakref__", "items")
+
+    def __init__(self) -> None:
+        self.items: Sequence[ContextBound] = ()
+        """Replaced by every change, so that it may change while it is read."""
+
+    def add(self, context: QObject, function: Callable[..., Any]) -> None:
+        """Append *function*."""
+        self.items = [*self.items, ContextBound(context, function, self._drop)]
+
+    def _drop(self, bound: ContextBound) -> None:
+        self.items = [kept for kept in self.items if kept is not bound]

@@ -12,17 +12,13 @@ from qhttpserver_py._exchange.pump import with_source_fields
 from qhttpserver_py._exchange.streams import DeviceNotReadable, Source, make_source
 from qhttpserver_py._loop.peers import is_peers_fault
 from qhttpserver_py._qt import log
-from qhttpserver_py._routing.context import ContextBound
+from qhttpserver_py._routing.context import ContextBoundCalls
 from qhttpserver_py._serving.failures import failure_reply
 from qhttpserver_py._serving.file_results import FILES, asked_part, file_result
 from qhttpserver_py._serving.results import Shape, empty_response, immediate
 from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from PySide6.QtCore import QObject
-
     from qhttpserver_py._exchange.exchange import Exchange
     from qhttpserver_py._protocol.engine import Message
     from qhttpserver_py._transport.connection import Connection
@@ -42,15 +38,8 @@ class Answers:
 
     def __init__(self, core: ServerCore) -> None:
         self.observers: list[Observer] = []
-        self.after: Sequence[ContextBound] = ()
+        self.after = ContextBoundCalls()
         self._core = core
-
-    def add_after(self, context: QObject, function: Callable[..., Any]) -> None:
-        """Call *function* for each response, after those added before, until *context* is destroyed."""
-        self.after = [*self.after, ContextBound(context, function, self._drop_after)]
-
-    def _drop_after(self, bound: ContextBound) -> None:
-        self.after = [kept for kept in self.after if kept is not bound]
 
     def open(self, connection: Connection, message: Message, request: QHttpServerRequest, label: str) -> Exchange:
         """Return a new exchange for *message*; *label* is what the log calls its handler."""
@@ -80,7 +69,7 @@ class Answers:
             response = self._immediate(result, label)
         except Exception as error:  # noqa: BLE001 - a result that cannot be sent is the handler's fault
             result = response = failure_reply(self._core, error, label)
-        if response is None or self.after or response._file is not None:
+        if response is None or self.after.items or response._file is not None:
             self.finish(self.open(connection, message, request, label), request, response or result)
             return
         connection.reply(message, response._status, response._headers, response._data)
@@ -126,7 +115,8 @@ class Answers:
 
     def respond(self, exchange: Exchange, request: QHttpServerRequest, response: QHttpServerResponse) -> None:
         """Answer with a whole response, which after-request handlers see first."""
-        if self.after:  # a copy: the handler may return its object again, and what they add is for this request only
+        # A copy: the handler may return its object again, and what they add is for this request only.
+        if self.after.items:
             response = response._copy()
         pending = self._run_after(request, response)
         if not pending:
@@ -145,7 +135,7 @@ class Answers:
     def _run_after(self, request: QHttpServerRequest, response: QHttpServerResponse) -> list[Any]:
         """Run the after-request handlers; return the calls that have to wait for a coroutine among them."""
         pending: list[Any] = []
-        for bound in self.after:
+        for bound in self.after.items:
             callback = bound.callback
             if callback is None:
                 continue
@@ -167,7 +157,7 @@ class Answers:
         status, headers = 200, []
         if shape is not None:
             status, headers = shape.status, list(shape.fields)
-        if not self.after:
+        if not self.after.items:
             exchange.stream(status, headers, source)
             return
         response = QHttpServerResponse(status)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from qhttpserver_py._protocol.engine import HeadDecision, Headers, Message
-from qhttpserver_py._routing.context import ContextBound
+from qhttpserver_py._routing.context import ContextBound, ContextBoundCalls
 from qhttpserver_py._serving.answers import Answers, follow
 from qhttpserver_py._serving.failures import failure_reply
 from qhttpserver_py._serving.handshakes import stay_http
 from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 
 if TYPE_CHECKING:
-    from PySide6.QtCore import QObject
-
     from qhttpserver_py._exchange.exchange import Exchange
     from qhttpserver_py._transport.connection import Connection
     from qhttpserver_py._transport.core import ServerCore
@@ -42,17 +40,10 @@ class BeforeHandlers:
     """Runs before-request handlers for every request: routed or not, upgrades and streamed bodies too."""
 
     def __init__(self, core: ServerCore, answers: Answers) -> None:
-        self.handlers: Sequence[ContextBound] = ()
+        self.handlers = ContextBoundCalls()
         self.policy: Policy | None = None
         self._core = core
         self._answers = answers
-
-    def add(self, context: QObject, function: Callable[..., Any]) -> None:
-        """Ask *function*, after those added before, until *context* is destroyed."""
-        self.handlers = [*self.handlers, ContextBound(context, function, self._drop)]
-
-    def _drop(self, bound: ContextBound) -> None:
-        self.handlers = [kept for kept in self.handlers if kept is not bound]
 
     def admit(
         self, exchange: Exchange, request: QHttpServerRequest, responder: QHttpServerResponder, serve: Serve
@@ -64,7 +55,7 @@ class BeforeHandlers:
             if decision.answer is not None:
                 self._turn_away(exchange, request, decision.answer)
                 return False
-        return self._ask(list(self.handlers), exchange, request, responder, serve)
+        return self._ask(list(self.handlers.items), exchange, request, responder, serve)
 
     def _decide_by_head(self, policy: Policy, request: QHttpServerRequest, label: str) -> HeadDecision:
         try:

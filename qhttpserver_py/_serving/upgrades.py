@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import SIGNAL, QObject
@@ -12,7 +12,7 @@ from shiboken6 import isValid
 from qhttpserver_py._loop.awaitables import watch
 from qhttpserver_py._protocol.engine import Headers
 from qhttpserver_py._qt import log
-from qhttpserver_py._routing.context import ContextBound, when_destroyed
+from qhttpserver_py._routing.context import ContextBound, ContextBoundCalls, when_destroyed
 from qhttpserver_py._serving import backends
 from qhttpserver_py._serving.backends import Backend
 from qhttpserver_py._serving.bound_servers import BoundServers
@@ -56,7 +56,7 @@ class Upgrades:
     """
 
     def __init__(self, core: ServerCore, bound: BoundServers) -> None:
-        self.verifiers: Sequence[ContextBound] = ()
+        self.verifiers = ContextBoundCalls()
         self.backend: Backend = "auto"
         self.routes: WebSocketRoutes | None = None
         self.mounts: Sequence[tuple[str, ServeWebSocket]] = ()
@@ -67,13 +67,6 @@ class Upgrades:
         self._hears_of_end = False
 
     # ---- registration
-
-    def add_verifier(self, context: QObject, function: Callable[..., Any]) -> None:
-        """Ask *function* about each handshake, after those added before, until *context* is destroyed."""
-        self.verifiers = [*self.verifiers, ContextBound(context, function, self._drop_verifier)]
-
-    def _drop_verifier(self, bound: ContextBound) -> None:
-        self.verifiers = [kept for kept in self.verifiers if kept is not bound]
 
     def set_backend(self, backend: Backend) -> None:
         """See ``QAbstractHttpServer.setWebSocketBackend``."""
@@ -96,7 +89,7 @@ class Upgrades:
             return False
         if self.routes is not None or self.mounts:
             return True
-        return bool(self.verifiers) and not backends.uses_qt(self.backend)
+        return bool(self.verifiers.items) and not backends.uses_qt(self.backend)
 
     # ---- the end
 
@@ -129,13 +122,13 @@ class Upgrades:
         if routes is not None and (found := routes.find(exchange.message)) is not None:
             self._upgrade_route(exchange, request, found)
             return
-        if self.verifiers and connection.host is None:
+        if self.verifiers.items and connection.host is None:
             log.warning(log.HTTP1, "WebSocket over a local socket: QWebSocketServer cannot take it; answering 501")
             self.refuse(exchange, 501, b"WebSocket over a local socket is not supported")
             return
         if not connection.engine.interleaves:
             connection.hold_upgrade(True)
-        self._ask(exchange, request, responder, list(self.verifiers))
+        self._ask(exchange, request, responder, list(self.verifiers.items))
 
     def _ask(
         self,

@@ -13,7 +13,7 @@ LOCAL = "127.0.0.1"
 """The host that all clients of local sockets count as."""
 
 _MAPPED = "::ffff:"
-_NOBODY = IPv4Network("0.0.0.0/32")
+_NO_HOST = IPv4Network("0.0.0.0/32")
 _HOSTS_KEPT = 4096  # rate windows that are kept before those that have ended are removed
 
 
@@ -35,7 +35,7 @@ def subnets(pairs: Iterable[tuple[str, int]]) -> tuple[Network, ...]:
     networks: list[Network] = []
     for address, prefix in pairs:
         if prefix < 0 or not address:
-            networks.append(_NOBODY)  # kept, because a whitelist that matches nothing admits nobody
+            networks.append(_NO_HOST)  # kept, because a whitelist that matches nothing admits nobody
             continue
         base = ip_address(host_key(address))
         length = prefix

@@ -163,9 +163,9 @@ class ServerCore:
         """
         self._ending.append(socket)
         if not self.connections:
-            self.post(self._let_go)
+            self.post(self._release)
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         self._ending.clear()
         self._disconnected = 0
 

@@ -47,7 +47,7 @@ class Listener:
     *registry* holds the listeners by the ``id()`` of their servers; the entry goes with the server.
     """
 
-    __slots__ = ("__weakref__", "_core", "_level", "_local", "_registry", "_rests", "_tells_each", "server")
+    __slots__ = ("__weakref__", "_core", "_is_paused", "_level", "_local", "_registry", "_sets_nodelay", "server")
 
     def __init__(
         self, core: ServerCore, server: QTcpServer | QLocalServer, registry: dict[int, Listener] | None = None
@@ -59,12 +59,12 @@ class Listener:
         bound: Any = server
         signal = bound.newConnection if self._local else bound.pendingConnectionAvailable
         signal.connect(self.accept)
-        self._rests = False
-        self._tells_each = False
+        self._is_paused = False
+        self._sets_nodelay = False
         self._level = 0  # the number of connections, as a power of two, for which the system's limits were last set
         if not self._local:
-            bound.acceptError.connect(self._rest)
-            self._tells_each = not sockets.send_at_once(bound)
+            bound.acceptError.connect(self._pause_accepting)
+            self._sets_nodelay = not sockets.send_at_once(bound)
             sockets.share_unsent(bound, 0)
         if isinstance(server, QSslServer):
             # Qt stops accepting while maxPendingConnections() handshakes are unfinished, and goes on when a finished
@@ -89,18 +89,18 @@ class Listener:
         """Take no more connections."""
         self._core = None
 
-    def _rest(self, _error: object) -> None:
+    def _pause_accepting(self, _error: object) -> None:
         """Resume accepting after a while: Qt has stopped, because no descriptor or memory was left."""
         if self._core is None:
             return
-        if not self._rests:
-            self._rests = True
+        if not self._is_paused:
+            self._is_paused = True
             log.warning(log.SERVER, f"Cannot accept connections for now: {self.server.errorString()}")
         QTimer.singleShot(REST_MS, self.server, self.server.resumeAccepting)
 
     def accept(self) -> None:
         """Take all connections that are pending."""
-        self._rests = False
+        self._is_paused = False
         take = self.server.nextPendingConnection
         try:
             while self._core is not None and (socket := take()) is not None:
@@ -126,7 +126,7 @@ class Listener:
             configuration = socket.sslConfiguration()
             kind = from_alpn(bytes(configuration.nextNegotiatedProtocol().data()))
             scheme, ssl = "https", _constant(configuration)  # a kept request outlives the socket
-        if self._tells_each:
+        if self._sets_nodelay:
             socket.setSocketOption(QAbstractSocket.SocketOption.LowDelayOption, 1)
         peer = Peer(address, socket.peerPort(), socket.localAddress(), socket.localPort(), scheme, ssl)
         self._admit(socket, host, host, peer, kind)

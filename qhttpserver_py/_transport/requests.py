@@ -102,8 +102,8 @@ class Requests:
                 self._drop_queued(event.stream_id)
                 gone.append(event.stream_id)
                 continue
-            if (taker := self._taker(event.stream_id)) is not None:
-                due.append((taker, event))
+            if (owner := self._body_exchange(event.stream_id)) is not None:
+                due.append((owner, event))
                 continue
             queue.append(event)
         # Last, because consumers are user code and may spin an event loop that reads more.
@@ -115,7 +115,7 @@ class Requests:
         for stream_id in gone:  # although other events wait
             self.cancel(stream_id)
 
-    def _taker(self, stream_id: int) -> Exchange | None:
+    def _body_exchange(self, stream_id: int) -> Exchange | None:
         """Return the exchange whose body is arriving. Its reply may wait for the body, so a refusal of that must not
         wait.
         """

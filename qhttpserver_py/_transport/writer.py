@@ -73,10 +73,10 @@ class Writer:
 
     __slots__ = (
         "_behind",
-        "_choked",
         "_descriptor",
         "_exchanges",
         "_file",
+        "_has_unsent_streams",
         "_unsent",
         "_watches_drain",
         "unchecked",
@@ -94,7 +94,7 @@ class Writer:
         self._behind = True  # Qt may still buffer something that must be written first
         self._unsent: UnsentBytes | None = None  # what Qt may still buffer of replies
         self._watches_drain = self.watches_end = False
-        self._choked = False  # HTTP/2: streams have more to send than was written
+        self._has_unsent_streams = False  # HTTP/2: streams have more to send than was written
         self.windowed = False  # HTTP/2: no more requests are served until the peer opens its windows
         self.unchecked = 0  # bytes of replies since Qt was last asked for its backlog; who queues a reply adds to it
 
@@ -119,13 +119,13 @@ class Writer:
         """
         for _ in range(FAIR_TURNS):
             socket, engine = connection.socket, connection.engine
-            if socket is None or (self._choked and sockets.bytes_to_write(socket) >= FAIR):
+            if socket is None or (self._has_unsent_streams and sockets.bytes_to_write(socket) >= FAIR):
                 return
             data = engine.data_to_send(FAIR)
             if data:
                 self._put(connection, (data,))
-            self._choked = engine.can_send
-            if not self._choked:
+            self._has_unsent_streams = engine.can_send
+            if not self._has_unsent_streams:
                 if self.windowed:
                     self.look_at_windows(connection)
                 return
@@ -271,7 +271,7 @@ class Writer:
 
     def go_on(self, connection: Writable) -> None:
         """Write what HTTP/2 streams have left, because the peer took bytes."""
-        if self._choked:
+        if self._has_unsent_streams:
             self.flush(connection)
         if self.windowed:
             self.look_at_windows(connection)

@@ -79,7 +79,7 @@ class FrameReader:
         first, size = data[at], data[at + 1] - 128
         begin = at + 6
         if not 0 <= size < 126 or size > maximum or first not in _PLAIN:
-            begin, size = _judge(data, at, have, maximum, reserved)
+            begin, size = _parse_head(data, at, have, maximum, reserved)
             if not begin:
                 return None
         end = begin + size
@@ -101,7 +101,7 @@ _PLAIN = frozenset({0x80 | TEXT, 0x80 | BINARY})
 _WORTH_PARTS = 4096
 
 
-def _judge(data: bytes, at: int, have: int, maximum: int, reserved: int) -> tuple[int, int]:
+def _parse_head(data: bytes, at: int, have: int, maximum: int, reserved: int) -> tuple[int, int]:
     """Return where the payload begins and its size, for any frame; (0, 0) where the head is not complete."""
     first, second = data[at], data[at + 1]
     if first & 0x70 & ~reserved:

@@ -79,7 +79,6 @@ class Session:
     __slots__ = (
         "__weakref__",
         "_has_ended",
-        "_heard_at",
         "_interval",
         "_is_behind",
         "_is_corked",
@@ -90,6 +89,7 @@ class Session:
         "_listener",
         "_ping_timer",
         "_pinged_at",
+        "_received_at",
         "_timers",
         "carrier",
         "error",
@@ -117,7 +117,7 @@ class Session:
         self._is_flush_posted = False
         self._is_behind = False  # nothing is read, because the peer does not read either
         self._has_ended = False
-        self._heard_at = monotonic()
+        self._received_at = monotonic()
         self._pinged_at = 0.0
         self._interval, self._ping_timer = 0.0, 0
         self._timers: dict[int, Callable[[], object]] = {}  # of the listener's
@@ -197,7 +197,7 @@ class Session:
                 self.flush()  # also our own pongs, whose size shows whether the peer reads
                 if self._is_held() or not (data := self.carrier.read()):
                     return
-                self._heard_at = monotonic()
+                self._received_at = monotonic()
                 protocol.feed(data)
             message = protocol.next_message(may_end=not self.is_answering)
             if message is not None:
@@ -293,7 +293,7 @@ class Session:
 
     def on_written(self, count: int) -> None:
         """The peer took octets."""
-        self._heard_at = monotonic()
+        self._received_at = monotonic()
         if self.carrier.pending() <= HIGH_WATER // 2:
             self.room.wake()
             if self._is_behind:
@@ -369,9 +369,9 @@ class Session:
         """Ping a peer that was silent for the interval; end one that did not answer."""
         now, interval = monotonic(), self._interval
         if self._is_turning or (self._is_held() and not self._is_behind):
-            self._heard_at = now  # nothing is read from the peer, so its silence proves nothing
-        elif now - self._heard_at >= 2 * interval:
+            self._received_at = now  # nothing is read from the peer, so its silence proves nothing
+        elif now - self._received_at >= 2 * interval:
             self.error = "the peer did not read what it was sent" if self._is_behind else "the peer answered no ping"
             self.carrier.abort()
-        elif now - self._heard_at >= interval and not self._is_behind:
+        elif now - self._received_at >= interval and not self._is_behind:
             self.ping(b"")

@@ -41,8 +41,23 @@ class HttpCycle:
     """Runs the application once. Belongs to the server's thread."""
 
     __slots__ = (
-        "_begun", "_bodiless", "_body", "_disconnected", "_exchange", "_fields", "_length", "_more", "_rooms", "_sent",
-        "_status", "_stream", "_trailers", "_trailing", "_waiters", "state", "task",
+        "_begun",
+        "_bodiless",
+        "_body",
+        "_disconnected",
+        "_drain_waiters",
+        "_exchange",
+        "_fields",
+        "_length",
+        "_more",
+        "_sent",
+        "_status",
+        "_stream",
+        "_trailers",
+        "_trailing",
+        "_waiters",
+        "state",
+        "task",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, stream: BodyStream | None) -> None:
@@ -59,7 +74,7 @@ class HttpCycle:
         self._trailers: list[Header] = []
         self._begun = False  # a head was sent to the peer
         self._disconnected = False
-        self._rooms: list[asyncio.Future[None]] | None = None  # of the tasks whose send waits
+        self._drain_waiters: list[asyncio.Future[None]] | None = None  # of the tasks whose send waits
         self._waiters: list[asyncio.Future[None]] = []
         self.state = START
         self.task: asyncio.Task[None] | None = None
@@ -245,21 +260,21 @@ class HttpCycle:
     # ---- waiting
 
     def _wait_for_room(self) -> asyncio.Future[None]:
-        if self._rooms is None:
-            self._rooms = []
+        if self._drain_waiters is None:
+            self._drain_waiters = []
             self._exchange.when_drained(self._drained)
         room = asyncio.get_running_loop().create_future()  # one for each task: one that is cancelled ends only its own
-        self._rooms.append(room)
+        self._drain_waiters.append(room)
         return room
 
     def _drained(self) -> None:
-        if self._rooms and self._exchange.backlog() <= HIGH_WATER // 2:
-            self._rooms = resolved(self._rooms)
+        if self._drain_waiters and self._exchange.backlog() <= HIGH_WATER // 2:
+            self._drain_waiters = resolved(self._drain_waiters)
 
     def _wake(self) -> None:
         self._waiters = resolved(self._waiters)
-        if self._rooms:
-            self._rooms = resolved(self._rooms)
+        if self._drain_waiters:
+            self._drain_waiters = resolved(self._drain_waiters)
 
     def _left(self) -> None:
         """The client has left before the response was complete."""

@@ -22,7 +22,7 @@ class Lifespan:
         self._application = application
         self._mode = mode
         self._shutdown: asyncio.Event | None = None
-        self._told = False  # the application took the startup event
+        self._started = False  # the application took the startup event
         self.state_dict = state
         self.status = READY if mode == "off" else STARTING
         self.error = ""
@@ -39,13 +39,13 @@ class Lifespan:
             self._raised(error)
         finally:
             self._settle(READY if self.status == STARTING and self._mode == "auto" else self.status)
-            if self.status in (READY, ENDING) and self._told:
+            if self.status in (READY, ENDING) and self._started:
                 self.status = ENDED
 
     def _raised(self, error: Exception) -> None:
         if self.status != STARTING:
             log.warning(log.SERVER, f"the application's lifespan ended: {type(error).__name__}: {error}")
-        elif self._mode == "on" or self._told:
+        elif self._mode == "on" or self._started:
             self._fail(f"{type(error).__name__}: {error}")
         # else it has no lifespan, which it shows by raising (ASGI: Lifespan Scope)
 
@@ -60,8 +60,8 @@ class Lifespan:
             self.on_settled()
 
     async def _receive(self) -> Event:
-        if not self._told:
-            self._told = True
+        if not self._started:
+            self._started = True
             return {"type": "lifespan.startup"}
         assert self._shutdown is not None
         await self._shutdown.wait()

@@ -128,7 +128,7 @@ def _run(options: argparse.Namespace) -> int:
         for line in describe_routes(server):
             _say(line)
         return 0
-    with StopSignals(lambda: _wind_down(server, app)):
+    with StopSignals(lambda: _stop_gracefully(server, app)):
         places = _bind(server, options)
         _protect(server, options)
         if options.debug and _is_exposed(server):
@@ -193,7 +193,7 @@ def _adopt(server: QAbstractHttpServer, listener: QTcpServer | QLocalServer) -> 
         raise CannotServeError("The server refused the socket it was given.")
 
 
-def _wind_down(server: QAbstractHttpServer, app: QCoreApplication) -> None:
+def _stop_gracefully(server: QAbstractHttpServer, app: QCoreApplication) -> None:
     """Stop listening at once, and quit when the replies in flight are done or their time is over."""
     server.close(_GRACE)
     looking = QTimer(server)

@@ -77,7 +77,7 @@ def listen_tcp(address: QHostAddress, ports: Iterable[int], tls: QSslConfigurati
 def listen_local(name: str) -> QLocalServer:
     """Return a server that listens on the local socket *name*, for this user alone."""
     # Asked first: with an access option Qt puts its socket in the place of one that is in use.
-    if _somebody_answers(name):
+    if _is_in_use(name):
         raise CannotServeError(f"The local socket {name!r} is in use.")
     QLocalServer.removeServer(name)  # left behind by a process that was killed
     server = QLocalServer()
@@ -87,7 +87,7 @@ def listen_local(name: str) -> QLocalServer:
     raise CannotServeError(f"Cannot listen on the local socket {name!r}: {server.errorString()}.")
 
 
-def _somebody_answers(name: str) -> bool:
+def _is_in_use(name: str) -> bool:
     probe = QLocalSocket()
     probe.connectToServer(name)
     answered = probe.waitForConnected(500)

@@ -63,7 +63,7 @@ def _user_server(source: str, name: str, factory: bool) -> QAbstractHttpServer:
             raise CannotServeError(f"{source!r} has no {name!r}.") from None
     application()
     if callable(found) and (factory or kind_of(found) == "factory"):
-        with _complaining(f"{source}:{name}()"):
+        with _in_one_sentence(f"{source}:{name}()"):
             found = found()
     return _as_server(found, f"{source}:{name}")
 
@@ -93,7 +93,7 @@ def _import(source: str) -> ModuleType:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as python -m does; a console script does not
         if not _exists(source):
             raise CannotServeError(f"There is no module {source!r} here or among the installed ones.")
-        with _complaining(source), without_exec(source):
+        with _in_one_sentence(source), without_exec(source):
             return importlib.import_module(source)
     path = Path(source).resolve()
     specification = importlib.util.spec_from_file_location(path.stem, path)
@@ -102,7 +102,7 @@ def _import(source: str) -> ModuleType:
     module = importlib.util.module_from_spec(specification)
     sys.path.insert(0, str(path.parent))
     sys.modules[path.stem] = module
-    with _complaining(source), without_exec(source):
+    with _in_one_sentence(source), without_exec(source):
         specification.loader.exec_module(module)
     return module
 
@@ -115,7 +115,7 @@ def _exists(module: str) -> bool:
 
 
 @contextmanager
-def _complaining(what: str) -> Iterator[None]:
+def _in_one_sentence(what: str) -> Iterator[None]:
     """Turn what the user's code raises into one sentence that says where."""
     try:
         yield

@@ -282,7 +282,7 @@ class FakeBackend(QHttpServer):
     check = Delegated("_inspection", Inspection.check)
     with_check = Delegated("_inspection", Inspection.with_check)
     problems = Delegated("_inspection", Inspection.problems)
-    postpone_deadlines = Delegated("_inspection", Inspection.postpone_deadlines)
+    forget_problems = Delegated("_inspection", Inspection.forget_problems)
     clear = Delegated("_inspection", Inspection.clear)
     clear_log = Delegated("_inspection", Inspection.clear_log)
     clear_assertions = Delegated("_inspection", Inspection.clear_assertions)

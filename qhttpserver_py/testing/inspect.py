@@ -103,10 +103,10 @@ class Inspection:
         blocked = [self._blocked] if self._blocked is not None else []
         return [*blocked, *self._ledger.problems()]
 
-    def postpone_deadlines(self) -> None:
+    def forget_problems(self) -> None:
         """Forget what was wrong up to now, so that it does not fail the test. Not in Qt."""
         self._blocked = None
-        self._ledger.postpone_deadlines()
+        self._ledger.forget_problems()
 
     def blocked(self, error: BlockingClientError) -> None:
         """Keep *error*, the first one, for the test; called in the watchdog's thread."""

@@ -117,7 +117,7 @@ class Ledger:
         text = self._unmet_text(self.expectations, self._late())
         return [*found, AssertionError(text)] if text else found
 
-    def postpone_deadlines(self) -> None:
+    def forget_problems(self) -> None:
         """Forget what is wrong up to now: it was reported."""
         self._raised.update(id(error) for error in (*self.assertions, *self.handler_errors))
         self._raised.update(id(e) for e in self.expectations if not e.met)

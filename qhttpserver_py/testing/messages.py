@@ -111,10 +111,10 @@ def _difference(item: Mismatch) -> Iterator[str]:
 
 def _distance(differences: list[Mismatch]) -> float:
     """Count the differences; one in the path weighs more than all others, and less where the paths are alike."""
-    return sum(100 - 90 * _likeness(item) if item.field == "path" else 1 for item in differences)
+    return sum(100 - 90 * _similarity(item) if item.field == "path" else 1 for item in differences)
 
 
-def _likeness(item: Mismatch) -> float:
+def _similarity(item: Mismatch) -> float:
     return difflib.SequenceMatcher(None, str(item.expected), str(item.actual)).ratio()
 
 
@@ -135,7 +135,7 @@ def _hint(item: Mismatch) -> str:
     for changed, what in _OVERLOOKED:
         if changed(expected) == changed(actual):
             return f"only {what} differs"
-    return "nearly right: look for a typing error" if item.field == "path" and _likeness(item) > ALIKE else ""
+    return "nearly right: look for a typing error" if item.field == "path" and _similarity(item) > ALIKE else ""
 
 
 def _times(count: int) -> str:

@@ -73,17 +73,17 @@ class Waiting:
         self._waiters.wait(self._over, self._timeout)
         self.elapsed_time = monotonic() - self._began
         pending = self._ledger.pending()
-        self.result = not pending and not self._disturbed()
+        self.result = not pending and not self._was_interrupted()
         if not self._raises or self.result:
             return
-        if pending and not self._disturbed():
+        if pending and not self._was_interrupted():
             lines = [messages.unmet(expectation) for expectation in pending]
             text = f"still to come after {milliseconds(self._timeout)} ms (timeouts are milliseconds):"
             raise AssertionError("\n".join([text, *lines, messages.requests_that_came(self._ledger.log)]))
         self._ledger.check_assertions()
 
-    def _disturbed(self) -> bool:
+    def _was_interrupted(self) -> bool:
         return self._stops and len(self._ledger.assertions) > self._wrong
 
     def _over(self) -> bool:
-        return not self._ledger.pending() or self._disturbed()
+        return not self._ledger.pending() or self._was_interrupted()

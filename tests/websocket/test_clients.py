@@ -78,7 +78,7 @@ def test_websockets(echo: Upgrading, authority: TlsAuthority, secure: bool) -> N
 
 def test_websockets_is_refused(echo: Upgrading) -> None:
     echo.server.addBeforeRequestHandler(echo.server, lambda _request: None)
-    echo.server._upgrades.verifiers = []
+    echo.server._upgrades.verifiers.items = []
     echo.server.addWebSocketUpgradeVerifier(echo.server, lambda _request: Verdict.deny(401, b"who?"))
 
     async def talk() -> Any:

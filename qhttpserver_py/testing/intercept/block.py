@@ -53,7 +53,7 @@ class NetworkBlock:
         """Return what was refused and not reported yet."""
         return list(self._assertions)
 
-    def postpone_deadlines(self) -> None:
+    def forget_problems(self) -> None:
         """Forget what was refused up to now: it was reported."""
         self._assertions.clear()
 

@@ -337,7 +337,7 @@ def test_unused_episodes_fail(make, real, path):
     server, _ = make(path, fail_unused=True)
     (problem,) = server.problems()
     assert "nobody asked for" in str(problem)
-    server.postpone_deadlines()
+    server.forget_problems()
     assert server.problems() == []
 
 
