@@ -79,10 +79,10 @@ def start_asyncio_task(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     start threads from them.
     """
     running = asyncio._get_running_loop()
-    if running is None or not type(running).__module__.startswith("PySide6."):
-        return start_now(coroutine)
-    with set_aside(running):
-        return start_now(coroutine)
+    if running is not None and type(running).__module__.startswith("PySide6."):
+        with set_aside(running):
+            return start_now(coroutine)
+    return start_now(coroutine)
 
 
 def before_close(hook: Callable[[], asyncio.Task[Any] | None]) -> None:

@@ -162,6 +162,12 @@ class QtEventLoop(_AsyncioLoop):
 
         A coroutine that never waits is done then, without a step of the loop.
         """
+        if sys.version_info >= (3, 12):
+            resumed = self._enter()
+            try:
+                return asyncio.Task(coroutine, loop=self, eager_start=True)
+            finally:
+                self._leave(resumed)
         self._qt_first = []
         try:
             task = asyncio.Task(coroutine, loop=self)
@@ -180,18 +186,25 @@ class QtEventLoop(_AsyncioLoop):
         self._run_handles(first)
 
     def _run_handles(self, first: list[asyncio.Handle]) -> None:
-        asyncio._set_running_loop(self)
-        resumed, self._qt_resumed = self._qt_resumed, True  # for is_running()
-        self._qt_depth += 1
+        resumed = self._enter()
         try:
             for handle in first:
                 handle._run()
         finally:
-            self._qt_depth -= 1
-            self._qt_resumed = resumed
-            asyncio._set_running_loop(None)
-            if self._qt_ending == "now" and not self._qt_depth:
-                self.shut_down()
+            self._leave(resumed)
+
+    def _enter(self) -> bool:
+        asyncio._set_running_loop(self)
+        resumed, self._qt_resumed = self._qt_resumed, True  # for is_running()
+        self._qt_depth += 1
+        return resumed
+
+    def _leave(self, resumed: bool) -> None:
+        self._qt_depth -= 1
+        self._qt_resumed = resumed
+        asyncio._set_running_loop(None)
+        if self._qt_ending == "now" and not self._qt_depth:
+            self.shut_down()
 
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None

@@ -147,15 +147,15 @@ class HttpCycle:
         if self._disconnected:
             raise OSError("the client has left")
         kind = event["type"]
-        if kind == "http.response.early_hint" and self.state == START:
-            self._exchange.interim(103, [(b"link", octets(link)) for link in event["links"]])
-        elif kind == "http.response.start" and self.state == START:
-            self._start(event)
-        elif kind == "http.response.pathsend" and self.state == BODY and not self._begun:
-            self._send_file(event["path"])
-        elif kind == "http.response.body" and self.state == BODY:
+        if kind == "http.response.body" and self.state == BODY:
             if (room := self._send_body(event.get("body", b""), event.get("more_body", False))) is not None:
                 await room
+        elif kind == "http.response.start" and self.state == START:
+            self._start(event)
+        elif kind == "http.response.early_hint" and self.state == START:
+            self._exchange.interim(103, [(b"link", octets(link)) for link in event["links"]])
+        elif kind == "http.response.pathsend" and self.state == BODY and not self._begun:
+            self._send_file(event["path"])
         elif kind == "http.response.trailers" and self.state == TRAILERS:
             self._send_trailers(event)
         else:
@@ -169,8 +169,10 @@ class HttpCycle:
             raise ValueError(f"status {status!r} cannot answer a request; use 200 to 599")
         fields = []
         length = None
-        for name, value in event.get("headers", ()):
-            name, value = octets(name).lower(), octets(value)  # noqa: PLW2901 - what is given may be any octets
+        for given, value in event.get("headers", ()):
+            if type(given) is not bytes or type(value) is not bytes:
+                given, value = octets(given), octets(value)  # noqa: PLW2901 - what is given may be any octets
+            name = given.lower()
             check_header(name, value)
             if name == b"transfer-encoding":  # framing is the server's (ASGI: Response Start)
                 continue
@@ -188,8 +190,9 @@ class HttpCycle:
     def _send_body(self, body: Any, more: bool) -> asyncio.Future[None] | None:
         """Send a piece; return what to wait for where too much of the reply waits for the peer."""
         exchange = self._exchange
-        data = octets(body)
-        self._count(len(data), more)
+        data = body if type(body) is bytes else octets(body)
+        if self._length is not None and not self._bodiless:
+            self._count(len(data), self._length, more)
         if not self._begun:
             if not more and not self._trailing:
                 self._send_whole(data)
@@ -208,11 +211,8 @@ class HttpCycle:
             exchange.chunk(data)
         return self._wait_for_room() if exchange.backlog() > HIGH_WATER else None
 
-    def _count(self, size: int, more: bool) -> None:
+    def _count(self, size: int, length: int, more: bool) -> None:
         """Raise RuntimeError where the body does not become as long as its content-length says."""
-        length = self._length
-        if length is None or self._bodiless:
-            return
         sent = self._sent = self._sent + size
         if sent > length:
             self._sent -= size  # nothing of it is sent
@@ -272,7 +272,8 @@ class HttpCycle:
             self._drain_waiters = resolved(self._drain_waiters)
 
     def _wake(self) -> None:
-        self._waiters = resolved(self._waiters)
+        if self._waiters:
+            self._waiters = resolved(self._waiters)
         if self._drain_waiters:
             self._drain_waiters = resolved(self._drain_waiters)
 

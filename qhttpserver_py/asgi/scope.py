@@ -21,9 +21,6 @@ LIFESPAN = {"version": "3.0", "spec_version": "2.0"}
 
 _VERSIONS = {10: "1.0", 11: "1.1", 20: "2"}
 
-EXTENSIONS = ("http.response.trailers", "http.response.early_hint", "http.response.pathsend")
-WEBSOCKET_EXTENSIONS = ("websocket.http.response",)
-
 Ends = tuple[tuple[str, int] | None, tuple[str, int] | None, dict[str, Any] | None]
 
 
@@ -38,13 +35,17 @@ def http_scope(message: Message, peer: Peer, prefix: str, state: dict[str, Any] 
     headers = list(message.headers)
     if message.version == 20 and message.authority:  # what is the Host field in HTTP/1 (ASGI: HTTP connection scope)
         headers = [(b"host", _octets(message.authority)), *(field for field in headers if field[0] != b"host")]
-    client, server, tls = peer.described or describe(peer)
-    extensions: dict[str, Any] = {name: {} for name in EXTENSIONS}
+    client, server, tls = peer.described or describe(peer)  # applications do not change what is in it
+    extensions: dict[str, Any] = {
+        "http.response.trailers": {},
+        "http.response.early_hint": {},
+        "http.response.pathsend": {},
+    }
     if tls is not None:
-        extensions["tls"] = dict(tls)
+        extensions["tls"] = tls
     scope: dict[str, Any] = {
         "type": "http",
-        "asgi": dict(ASGI),
+        "asgi": ASGI.copy(),
         "http_version": _VERSIONS.get(message.version, "1.1"),
         "method": message.method.upper(),
         "scheme": peer.scheme,
@@ -69,9 +70,10 @@ def websocket_scope(message: Message, peer: Peer, prefix: str, state: dict[str, 
     scope["type"] = "websocket"
     scope["scheme"] = "wss" if peer.scheme == "https" else "ws"
     scope["subprotocols"] = offered_subprotocols(message)
-    for name in EXTENSIONS:
-        del scope["extensions"][name]
-    scope["extensions"].update({name: {} for name in WEBSOCKET_EXTENSIONS})
+    tls = peer.described[2]
+    scope["extensions"] = (
+        {"websocket.http.response": {}} if tls is None else {"websocket.http.response": {}, "tls": tls}
+    )
     return scope
 
 
