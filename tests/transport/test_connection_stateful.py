@@ -22,6 +22,8 @@ from qhttpserver_py._transport.connection import Connection
 from qhttpserver_py._transport.writer import WRITE_HIGH
 from qhttpserver_py.testing import FakeSocket
 
+from ..support.stalling import StallingPeer
+
 pytestmark = pytest.mark.usefixtures("qapp")
 
 KINDS = st.sampled_from(["now", "later", "stream", "large", "fails", "body", "chunks", "none"])
@@ -51,7 +53,7 @@ class Replies:
         self._body = b""
 
 
-class ConnectionMachine(RuleBasedStateMachine):
+class ConnectionMachine(StallingPeer, RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.server = QHttpServer()
@@ -144,19 +146,9 @@ class ConnectionMachine(RuleBasedStateMachine):
             future.set_result(str(number))
         self._turn()
 
-    @rule()
-    def stall(self) -> None:
-        self.socket.stalled = True
-
     @rule(count=st.integers(1, 200_000))
     def take(self, count: int) -> None:
         self.socket.take(count)
-        self._turn()
-
-    @rule()
-    def take_all(self) -> None:
-        self.socket.stalled = False
-        self.socket.take()
         self._turn()
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 5.0]))

@@ -194,12 +194,18 @@ def asked(wire, client, count):
     return downloads
 
 
-def test_requests_wait_while_replies_wait_for_the_windows(wire, server):
-    calls = served(server, 400_000)
+def held_back(wire, server, size, count):
+    """Ask for replies of *size* with closed windows; return the calls of the handler, the client and the streams."""
+    calls = served(server, size)
     client = wire.client()
     windows(client, 0)
-    downloads = asked(wire, client, 50)
+    downloads = asked(wire, client, count)
     nested(300)
+    return calls, client, downloads
+
+
+def test_requests_wait_while_replies_wait_for_the_windows(wire, server):
+    calls, client, downloads = held_back(wire, server, 400_000, 50)
     assert len(calls) <= 2 * WRITE_HIGH // 400_000 + 2
     before = len(calls)
     client.h2.increment_flow_control_window(2**30)
@@ -222,11 +228,7 @@ def test_large_replies_to_a_fast_client_wait_for_no_sweep(wire, server):
 
 
 def test_streams_that_are_reset_let_others_be_served(wire, server):
-    calls = served(server, 800_000)
-    client = wire.client()
-    windows(client, 0)
-    downloads = asked(wire, client, 10)
-    nested(300)
+    calls, client, downloads = held_back(wire, server, 800_000, 10)
     assert len(calls) < 10
     for download in downloads[:9]:
         download.leave()

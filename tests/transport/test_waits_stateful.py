@@ -41,6 +41,7 @@ from ..support.h2frames import (
     block,
     frame,
 )
+from ..support.stalling import StallingPeer
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -62,7 +63,7 @@ class Clock:
         return self.now
 
 
-class WaitsMachine(RuleBasedStateMachine):
+class WaitsMachine(StallingPeer, RuleBasedStateMachine):
     http2 = False
 
     def __init__(self) -> None:
@@ -187,19 +188,9 @@ class WaitsMachine(RuleBasedStateMachine):
     def drip(self) -> None:
         self.drips = True
 
-    @rule()
-    def stall(self) -> None:
-        self.socket.stalled = True
-
     @rule(count=st.sampled_from([1, 1000, 200_000]))
     def take(self, count: int) -> None:
         self.socket.take(count)
-        self._turn()
-
-    @rule()
-    def take_all(self) -> None:
-        self.socket.stalled = False
-        self.socket.take()
         self._turn()
 
     @rule()
