@@ -15,6 +15,7 @@ from qhttpserver_py._serving.results import empty_response
 if TYPE_CHECKING:
     from PySide6.QtCore import QObject
 
+    from qhttpserver_py._exchange.exchange import Exchange
     from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
     from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
     from qhttpserver_py.qhttpserverresponse import QHttpServerResponse
@@ -29,6 +30,7 @@ class MissingHandler:
     def __init__(self, router: QHttpServerRouter, answers: Answers) -> None:
         self.answers_405 = False
         self.bound: ContextBound | None = None
+        self.mounted: Callable[[Exchange, QHttpServerRequest], None] | None = None  # an application at "/"
         self._router = router
         self._answers = answers
 
@@ -43,6 +45,9 @@ class MissingHandler:
     def answer(self, request: QHttpServerRequest, responder: QHttpServerResponder) -> None:
         """Answer a request that no rule matched."""
         exchange = responder._exchange
+        if self.mounted is not None:
+            self.mounted(exchange, request)
+            return
         if self.answers_405 and (allowed := self._router._methods_for(exchange.message)):
             fields = {"allow": ", ".join(sorted(allowed))}
             self._answers.finish(exchange, request, (405, 405, fields))

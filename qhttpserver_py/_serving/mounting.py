@@ -48,4 +48,5 @@ def mount_at(host: Any, prefix: str, handler: Callable[..., Any], serve: Serve, 
         lookup = host._lookup
         behind: Found = (rule, ())
         host._lookup = lambda message: lookup(message) or behind
+        host._missing.mounted = host._missing.mounted or serve  # where the virtual methods are called
     return True

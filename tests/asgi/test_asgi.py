@@ -477,6 +477,44 @@ def test_protections_come_first(server) -> None:
     assert application.scopes == []
 
 
+class Overriding(QHttpServer):
+    def handleRequest(self, request, responder) -> bool:
+        return super().handleRequest(request, responder)
+
+
+@pytest.mark.parametrize("prefix", ["/", "/api"])
+@pytest.mark.parametrize("way", ["policy", "bearer", "before", "after", "overridden", "missing", "405"])
+def test_what_else_a_server_has_leaves_the_application_its_requests(qapp, prefix, way) -> None:
+    server = Overriding() if way == "overridden" else QHttpServer()
+    if way == "policy":
+        security.allow_hosts(server, ["x"])
+    elif way == "bearer":
+        security.require_bearer(server, "secret")
+    elif way == "before":
+        server.addBeforeRequestHandler(server, lambda request: None)
+    elif way == "after":
+        server.addAfterRequestHandler(server, lambda request, response: None)
+    elif way == "missing":
+        server.setMissingHandler(server, lambda request, responder: responder.write(204))
+    elif way == "405":
+        server.setMethodNotAllowed(True)
+    application = Recording()
+    server.route("/own", lambda: "own")
+    asgi.mount(server, prefix, application)
+    port = bound(server)
+    target = f"{prefix.rstrip('/')}/x"
+    client = RawClient(port)
+    client.get("/own", "Authorization: Bearer secret")
+    assert client.reply().body == b"own"
+    client.get(target, "Authorization: Bearer secret")
+    assert client.reply().status == 200
+    fields = "Host: x\r\nAuthorization: Bearer secret\r\n"
+    client.send(f"POST {target} HTTP/1.1\r\n{fields}Content-Length: 500000\r\n\r\n".encode() + b"z" * 500_000)
+    assert client.reply().body == b"z" * 500_000
+    assert len(application.scopes) == 2
+    server.close()
+
+
 @pytest.mark.parametrize("prefix", ["", "api", "/api/"])
 def test_prefixes_that_cannot_be(server, prefix) -> None:
     with pytest.raises(ValueError, match="prefix"):
