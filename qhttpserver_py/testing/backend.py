@@ -17,6 +17,7 @@ from qhttpserver_py.qhttpserverrequest import QHttpServerRequest
 from qhttpserver_py.qhttpserverresponder import QHttpServerResponder
 from qhttpserver_py.testing.client import Client
 from qhttpserver_py.testing.delegate import Delegated
+from qhttpserver_py.testing.described import Descriptions
 from qhttpserver_py.testing.endpoint import Endpoint
 from qhttpserver_py.testing.expect import Baked, Baking, Expectations
 from qhttpserver_py.testing.expectation import Expectation, HandlerType, LogEntry
@@ -88,6 +89,7 @@ class FakeBackend(QHttpServer):
         self._inspection = Inspection(self._ledger)
         self._turns = Turns(self, self, self._answers, self._ledger, self._waiters)
         self._interceptions = Interceptions(self, self._endpoint.authority, self._inspection.blocked)
+        self._descriptions = Descriptions(self._ledger, self._inspection, self._interceptions)
         self._client: Client | None = None
         self._cassettes: list[Cassette] = []
         # What handlers raise fails the test, and is not given to sys.excepthook.
@@ -229,6 +231,8 @@ class FakeBackend(QHttpServer):
         self._ledger.late_checks.append(cassette.report_unused)
         self._cassettes.append(cassette)
         return cassette
+
+    from_openapi = Delegated("_descriptions", Descriptions.from_openapi)
 
     @property
     def handlers(self) -> list[Expectation]:

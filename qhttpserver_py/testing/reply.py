@@ -204,6 +204,11 @@ def make_response(
     return results.Shape((int(status), fields)).apply(response)
 
 
+def make_empty(status: int, headers: object = None) -> QHttpServerResponse:
+    """Return a response without content, and so without a content type (RFC 9110 8.3)."""
+    return results.Shape((status, results.header_fields(headers))).apply(results.empty_response(status))
+
+
 def copied(response: QHttpServerResponse) -> QHttpServerResponse:
     """Return a new response of the same content, which a hook may change."""
     return results.Shape((response._status, list(response._headers))).apply(response)
