@@ -122,7 +122,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     if options.log_level:
         _set_log_level(options.log_level)
-    server, what = load(options.target, factory=options.factory)
+    try:
+        server, what = load(options.target, factory=options.factory)
+    except CannotServeError as error:
+        if not options.reload or sys.stderr is None:
+            raise
+        sys.stderr.write(f"qhttpserver: {error}\n")
+        return _wait_for_change()
     app = application()
     if options.routes:
         for line in describe_routes(server):
@@ -147,6 +153,17 @@ def _run(options: argparse.Namespace) -> int:
         code = app.exec()
     if isValid(server):  # the user's program may have deleted it at its end
         server.close()
+    return code
+
+
+def _wait_for_change() -> int:
+    """Watch the files of a program that cannot be loaded, until one of them changes or a signal ends it."""
+    app = application()
+    with StopSignals(app.quit):
+        reloader = Reloader(Path.cwd(), _restart_for, app)
+        _say("Waiting for a Python file below this directory to change.")
+        code = app.exec()
+    reloader.deleteLater()
     return code
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QFileSystemWatcher, QObject, QTimer
+
+_LIMIT = 1000
+"""Files that are watched, those nearest to the directory first; systems allow some thousands."""
 
 _DELAY_MS = 200  # an editor may write a file in several steps
 
@@ -21,10 +24,7 @@ class Reloader(QObject):
         self._changed = changed
         self._file = ""
         self._watcher = QFileSystemWatcher(self)
-        files = [
-            path for path in directory.rglob("*.py") if not any(part[0] == "." for part in path.parts[1:-1] if part)
-        ]
-        self._watcher.addPaths([str(path) for path in files[:1000]])
+        self._watcher.addPaths([str(path) for path in sorted(_sources(directory), key=_depth)[:_LIMIT]])
         self._watcher.fileChanged.connect(self._note)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -39,8 +39,16 @@ class Reloader(QObject):
         self._changed(self._file)
 
 
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _sources(directory: Path) -> Iterator[Path]:
+    """Return the Python files below *directory*, without hidden folders and installed packages."""
+    for path in directory.rglob("*.py"):
+        folders = path.relative_to(directory).parts[:-1]
+        if not any(name.startswith(".") or name == "site-packages" for name in folders):
+            yield path
+
+
+def _depth(path: Path) -> tuple[int, Path]:
+    return len(path.parts), path
 
 
 def restart() -> None:
