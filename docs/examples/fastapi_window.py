@@ -30,7 +30,8 @@ class Window(QMainWindow):
     def __init__(self, port: int = 0) -> None:
         super().__init__()
         self.setWindowTitle("FastAPI in a window")
-        self.level = QSlider(Qt.Orientation.Horizontal, maximum=100)
+        self.level = QSlider(Qt.Orientation.Horizontal)
+        self.level.setMaximum(100)
         self.note = QLineEdit()
         self.served = QLabel("no request yet")
         self.requests = 0
