@@ -7,6 +7,7 @@ import ssl
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,16 @@ def fresh_opener() -> Iterator[None]:
 def system_authorities() -> bytes:
     """Return the certificates that the system trusts, as PEM; nothing where they are in no file."""
     place = ssl.get_default_verify_paths()
+    path = Path(place.cafile or place.openssl_cafile)
     with suppress(OSError):
-        return b"\n" + Path(place.cafile or place.openssl_cafile).read_bytes()
+        return _read(path, path.stat().st_mtime_ns)
     return b""
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, _changed: int) -> bytes:
+    """Return the file's text, which is the same for all tests of a run until the file changes."""
+    return b"\n" + path.read_bytes()
 
 
 def _write(pem: bytes) -> Path:
