@@ -40,6 +40,7 @@ PROCESSES = {
     "mcp_server": ["0"],
     "fastapi_window": [],
     "mcp_sdk": [],
+    "qml_server": [],
 }
 
 

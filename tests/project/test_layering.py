@@ -23,6 +23,8 @@ SOCKETS = re.compile(r"Q(Abstract|Tcp|Ssl|Local|Udp)(Socket|Server)|QNetworkAcce
 PURE = {"httptools", "h2", "hpack", "hyperframe"} | sys.stdlib_module_names
 PURE_FOLDERS = ("_protocol/",)
 QT = {"PySide6.QtCore", "PySide6.QtNetwork"}
+QT_OF = {"qml.py": {"PySide6.QtQml"}}
+"""What else a file that only its users import is made of."""
 
 
 def relative(path):
@@ -152,7 +154,7 @@ def test_only_what_a_folder_may_use(name):
         assert module != "PySide6.QtHttpServer", f"{where}: it is what we stand in for"
         if top == "PySide6" and name != "__init__.py":
             assert not pure, f"{where}: this folder knows no Qt"
-            assert module in QT or not at_once, f"{where}: load it where it is needed"
+            assert module in QT | QT_OF.get(name, set()) or not at_once, f"{where}: load it where it is needed"
         elif pure and top != "qhttpserver_py":
             assert top in PURE, f"{where}: this folder is the standard library, httptools and h2"
         if row_of(name) < row_of("_exchange/exchange.py"):
