@@ -138,6 +138,7 @@ def build(home: Path) -> None:
     (site / "sitecustomize.py").write_text(_SITECUSTOMIZE)
     paths = [f"python3{MINOR}.zip", ".", windows_path(site), "import site"]
     python(home).with_name(f"python3{MINOR}._pth").write_text("\n".join(paths) + "\n")
+    link_openssl(python(home).parent)
     make_certificates(site)
     wine(home, "reg", "add", r"HKCU\Software\Wine", "/v", "Version", "/d", "win10", "/f")
     (home / _READY).write_text(json.dumps(recipe()))
@@ -146,6 +147,14 @@ def build(home: Path) -> None:
 def _pip(folder: Path, *arguments: str) -> None:
     command = [sys.executable, "-m", "pip", "download", "-q", "-d", str(folder), *arguments]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def link_openssl(folder: Path) -> None:
+    """Give OpenSSL, which Python brings along in *folder*, the names that Qt looks for too: then there is TLS."""
+    for name in ("libssl-3", "libcrypto-3"):
+        library = folder / f"{name}.dll"
+        if library.exists():
+            (folder / f"{name}-x64.dll").hardlink_to(library)
 
 
 def make_certificates(site: Path) -> None:

@@ -93,6 +93,13 @@ def test_only_an_environment_is_deleted(tmp_path: Path) -> None:
     assert not tmp_path.exists()
 
 
+def test_qt_finds_the_openssl_of_python(tmp_path: Path) -> None:
+    (tmp_path / "libssl-3.dll").write_text("ssl")
+    environment.link_openssl(tmp_path)
+    assert (tmp_path / "libssl-3-x64.dll").read_text() == "ssl"
+    assert not (tmp_path / "libcrypto-3-x64.dll").exists()
+
+
 def test_the_environment_is_built_once_and_under_a_lock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     home, built = tmp_path / "windows", []
 

@@ -20,6 +20,10 @@ class Blob:
     def bytes(self) -> bytes:
         return self._octets
 
+    def write_to_path(self, path: str, append: bool = False) -> None:
+        with Path(path).open("ab" if append else "wb") as file:
+            file.write(self._octets)
+
 
 class LeafCert:
     """A certificate, its key and its chain."""
