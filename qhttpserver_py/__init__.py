@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from qhttpserver_py.qhttpserverwebsocketupgraderesponse import QHttpServerWebSocketUpgradeResponse
     from qhttpserver_py.static import attachment
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "HttpError",

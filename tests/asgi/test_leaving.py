@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.timeout(120),
     pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted in /proc"),
 ]
-CLIENTS = 1000
+CLIENTS = 200
 AT_A_TIME = 50
 
 
