@@ -1,4 +1,4 @@
-"""A thousand clients that leave in the middle: what is left of them is counted."""
+"""Clients that leave in the middle, by the hundred for each way of leaving: what is left of them is counted."""
 
 from __future__ import annotations
 
